@@ -1,0 +1,254 @@
+"""What a machine must be. A value stands here alone: roles apply it, checks judge it, plans predict it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from agent.model.units import GIB, parse_size
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0, description="bytes, or 16G / 512MiB")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"{path!r} must be an absolute path without '..'")
+    return path
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
+
+
+class Section(BaseModel):
+    """A part of a profile. Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Match(Section):
+    """When this profile fits a machine. Every condition given must hold; regexes search, case-insensitive."""
+
+    gpu: list[str] = Field(default=[], description="regexes; every NVIDIA GPU on the bus must match one")
+    min_gpus: int = 0
+    max_gpus: int | None = None
+    architecture: list[Literal["x86_64", "aarch64"]] = []
+    min_memory: Size = 0
+    vendor_os: list[str] = Field(default=[], description='"dgx-os" or "" (a plain distribution)')
+    priority: int = Field(default=0, description="among fitting profiles the highest wins")
+
+
+class Base(Section):
+    """Role `base`: apt in a sane state, package basics, unattended upgrades kept off the driver."""
+
+    role: ClassVar[str] = "base"
+    enabled: bool = True
+    packages: list[str] = []
+    upgrade_blacklist: list[str] = Field(default=[], description="Unattended-Upgrade::Package-Blacklist regexes")
+    apt_lock_timeout_s: int = Field(default=600, ge=0)
+    wait_cloud_init: bool = True
+
+
+class Sysctl(Section):
+    """Role `sysctl`: values must be equal, floors are minima that are never lowered."""
+
+    role: ClassVar[str] = "sysctl"
+    enabled: bool = True
+    values: dict[str, int | str] = {}
+    floors: dict[str, int] = {}
+
+
+class Limits(Section):
+    """Role `limits`: open files and locked memory for logins (PAM) and services (systemd)."""
+
+    role: ClassVar[str] = "limits"
+    enabled: bool = True
+    nofile: int = Field(default=1_000_000, ge=1024)
+    memlock: int | Literal["unlimited"] | None = Field(default=None, description="KiB for PAM; None leaves it alone")
+
+
+class Slice(Section):
+    """Role `slice`: a systemd slice for AI jobs, and memory kept for people's shells."""
+
+    role: ClassVar[str] = "slice"
+    enabled: bool = True
+    name: str = Field(default="ai.slice", pattern=r"^[a-z0-9]+\.slice$")
+    cpu_weight: int = Field(default=80, ge=1, le=10_000)
+    memory_high_percent: float | None = Field(default=80, gt=0, le=100, description="of the machine's memory")
+    memory_max_percent: float | None = Field(default=90, gt=0, le=100)
+    user_memory_min: Size = Field(default=0, description="MemoryMin= of user.slice")
+
+
+class Swap(Section):
+    """Role `swap`: a swap file sized from memory unless `size` is given. Existing swap is adopted."""
+
+    role: ClassVar[str] = "swap"
+    enabled: bool = True
+    path: AbsolutePath = "/swap.img"
+    size: Size | Literal["auto"] = "auto"
+
+
+class DataDisk(Section):
+    """One XFS data disk, named by the drive's own serial or WWN. Never formatted unless provably blank."""
+
+    serial: str = Field(default="", description="ID_SERIAL_SHORT, as `firstlight detect` prints it")
+    wwn: str = ""
+    size: Size | None = Field(default=None, description="exact bytes, as `firstlight detect` prints it")
+    label: str = Field(pattern=r"^[A-Za-z0-9_-]{1,12}$")
+    mount: AbsolutePath = "/data"
+    options: list[str] = ["noatime", "logbufs=8", "logbsize=256k"]
+
+
+class DataDisks(Section):
+    """Role `data_disks`."""
+
+    role: ClassVar[str] = "data_disks"
+    enabled: bool = True
+    disks: list[DataDisk] = []
+    min_free_percent: float = Field(default=5, ge=0, le=100)
+    min_read_iops: int = Field(default=0, ge=0, description="4 KiB random read; 0 = recorded, not judged")
+
+
+class Docker(Section):
+    """Role `docker`: a working engine is adopted; `daemon` is merged key by key into daemon.json."""
+
+    role: ClassVar[str] = "docker"
+    enabled: bool = True
+    source: Literal["distribution", "docker.com"] = "distribution"
+    repository: str = "https://download.docker.com/linux"
+    daemon: dict[str, Any] = {}
+    users: list[str] = Field(default=[], description="added to group docker, which is root-equivalent; opt-in")
+    nofile: int | None = Field(default=None, description="LimitNOFILE= of docker.service; None leaves it alone")
+
+
+class ContainerToolkit(Section):
+    """Role `container_toolkit`: NVIDIA Container Toolkit registered with Docker (runtime and CDI)."""
+
+    role: ClassVar[str] = "container_toolkit"
+    enabled: bool = True
+    install: bool = Field(default=True, description="false: register only; the packages are somebody else's")
+    repository: str = "https://nvidia.github.io/libnvidia-container/stable/deb"
+    repository_key: str = "https://nvidia.github.io/libnvidia-container/gpgkey"
+    version: str = Field(default="", description="X.Y.Z of all four packages; empty = newest, pinned together")
+    min_version: str = Field(default="1.17.8", description="oldest without a known critical CVE")
+    default_runtime: bool = False
+    cdi: bool = True
+
+
+class BackupJob(Section):
+    """One nightly rsync of a folder to another disk."""
+
+    name: Name
+    source: AbsolutePath
+    destination: AbsolutePath
+    schedule: str = Field(default="*-*-* 02:30:00", description="systemd OnCalendar=")
+    delete: bool = Field(default=False, description="also delete at the destination what is gone at the source")
+
+
+class Backup(Section):
+    """Role `backup`: rsync timers for chosen folders."""
+
+    role: ClassVar[str] = "backup"
+    enabled: bool = True
+    jobs: list[BackupJob] = []
+
+
+class Kernel(Section):
+    """Settings of the running kernel."""
+
+    sysctl: Sysctl = Sysctl()
+
+
+class System(Section):
+    """The distribution and its services."""
+
+    base: Base = Base()
+    limits: Limits = Limits()
+    slice: Slice = Slice()
+    swap: Swap = Swap()
+    backup: Backup = Backup()
+
+
+class Storage(Section):
+    """Disks and filesystems."""
+
+    data_disks: DataDisks = DataDisks()
+    min_free_percent: float = Field(default=10, ge=0, le=100, description="warn below; fail below half of it")
+    min_free_inodes_percent: float = Field(default=10, ge=0, le=100)
+
+
+class Container(Section):
+    """Docker and the NVIDIA Container Toolkit."""
+
+    docker: Docker = Docker()
+    toolkit: ContainerToolkit = ContainerToolkit()
+
+
+class Profile(Section):
+    """A whole profile after `extends` and site overrides are merged."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    name: Name
+    title: str = ""
+    extends: str | None = None
+    match: Match = Match()
+    vendor_managed: bool = Field(default=False, description="driver, CUDA and toolkit are the vendor's: verify only")
+    kernel: Kernel = Kernel()
+    system: System = System()
+    storage: Storage = Storage()
+    container: Container = Container()
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Sizes(Section):
+    """Values that follow from the machine's memory, in bytes; None = not limited."""
+
+    memory_bytes: int
+    swap_bytes: int
+    slice_memory_high_bytes: int | None
+    slice_memory_max_bytes: int | None
+
+
+class ResolvedProfile(Section):
+    """A profile for one machine: what roles are given and checks judge by."""
+
+    profile: Profile
+    sizes: Sizes
+    digest: str
+
+
+def swap_bytes(memory_bytes: int) -> int:
+    """Return the swap size for a memory size: ≤ 2 GiB twice, ≤ 8 GiB the same, above 4 GiB; 16 GiB from 64 GiB.
+
+    Source: requirements (RAM ≤ 2 GB: 2×; 4–8 GB: 1×; > 8 GB: ≥ 4 GB; GB10 ships 16 GB). Whole MiB.
+    """
+    if memory_bytes <= 2 * GIB:
+        wanted = 2 * memory_bytes
+    elif memory_bytes <= 8 * GIB:
+        wanted = memory_bytes
+    elif memory_bytes < 60 * GIB:
+        wanted = 4 * GIB
+    else:
+        wanted = 16 * GIB
+    return wanted >> 20 << 20
+
+
+def resolve(profile: Profile, memory_bytes: int, digest: str) -> ResolvedProfile:
+    """Return `profile` with the sizes this machine's memory gives. Whole MiB, so that the kernel keeps them."""
+    part, size = profile.system.slice, profile.system.swap.size
+
+    def share(percent: float | None) -> int | None:
+        return None if percent is None else int(memory_bytes * percent / 100) >> 20 << 20
+
+    return ResolvedProfile(
+        profile=profile,
+        sizes=Sizes(
+            memory_bytes=memory_bytes,
+            swap_bytes=swap_bytes(memory_bytes) if size == "auto" else size,
+            slice_memory_high_bytes=share(part.memory_high_percent),
+            slice_memory_max_bytes=share(part.memory_max_percent),
+        ),
+        digest=digest,
+    )

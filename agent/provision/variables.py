@@ -1,0 +1,52 @@
+"""The variables each role is given: the profile's values under the role's prefix, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.model.hardware import Hardware
+    from agent.model.profile import ResolvedProfile, Section
+
+ROLES = ("base", "sysctl", "limits", "slice", "swap", "data_disks", "docker", "container_toolkit", "backup")
+
+
+def sections(resolved: ResolvedProfile) -> dict[str, Section]:
+    """Return the profile section of each role, by role name."""
+    profile = resolved.profile
+    found = (
+        profile.system.base, profile.kernel.sysctl, profile.system.limits, profile.system.slice,
+        profile.system.swap, profile.storage.data_disks, profile.container.docker,
+        profile.container.toolkit, profile.system.backup,
+    )
+    return {section.role: section for section in found}  # type: ignore[attr-defined]
+
+
+def role_variables(resolved: ResolvedProfile, hardware: Hardware, *, allow_disruption: bool) -> dict[str, Any]:
+    """Return the extra variables of a play: `<role>_<field>` of each section, sizes in bytes, machine facts.
+
+    Sizes replace what the profile gives as "auto" or percent: swap_size_bytes, slice_memory_high_bytes,
+    slice_memory_max_bytes (null = no limit).
+    """
+    variables: dict[str, Any] = {
+        f"{role}_{name}": value
+        for role, section in sections(resolved).items()
+        for name, value in section.model_dump(mode="json").items()
+    }
+    for gone in ("swap_size", "slice_memory_high_percent", "slice_memory_max_percent"):
+        del variables[gone]
+    sizes = resolved.sizes
+    variables["swap_size_bytes"] = sizes.swap_bytes
+    variables["slice_memory_high_bytes"] = sizes.slice_memory_high_bytes
+    variables["slice_memory_max_bytes"] = sizes.slice_memory_max_bytes
+    variables |= {
+        "firstlight_allow_disruption": allow_disruption,
+        "firstlight_vendor_managed": resolved.profile.vendor_managed,
+        "firstlight_architecture": hardware.architecture,
+        "firstlight_distribution": hardware.distribution,
+        "firstlight_version": hardware.distribution_version,
+        "firstlight_codename": hardware.codename,
+        "firstlight_kernel": hardware.kernel,
+        "firstlight_memory_bytes": hardware.memory_bytes,
+    }
+    return variables
