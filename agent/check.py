@@ -8,7 +8,7 @@ A check is one file `checks/<area>/<name>.py` that ends in `CHECK = Check(...)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -55,7 +55,7 @@ class Check(Generic[Seen]):
     observe: Callable[[Machine, ResolvedProfile], Seen]
     judge: Callable[[Seen, ResolvedProfile], Sequence[Outcome]]
     level: Level = Level.QUICK
-    remedy: Remedy = Remedy()
+    remedy: Remedy = field(default_factory=Remedy)
     timeout_s: float = 10.0
     needs_root: bool = False
 

@@ -1,0 +1,1 @@
+"""The terminal interface. Talks to agent.app and agent.model only."""

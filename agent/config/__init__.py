@@ -1,0 +1,1 @@
+"""Profiles and settings: every value knows where it is written."""

@@ -1,0 +1,1 @@
+"""Finds the checks and runs them where they can do no harm: apart, with a deadline."""

@@ -31,7 +31,7 @@ class StateError(FirstlightError):
     """History, baseline, journal or lock cannot be read or written."""
 
 
-class Unobservable(FirstlightError):  # noqa: N818 - the word of the design, not an error of ours
+class Unobservable(FirstlightError):
     """The machine could not be looked at. Becomes verdict `unknown`, never pass and never zero."""
 
 

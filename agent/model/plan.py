@@ -37,13 +37,17 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes that an apply of `profile` limited to `roles` would make now."""
+    """The changes that an apply of `profile` limited to `roles` would make now.
+
+    `failure` names the role and task that could not be planned for another reason than a refusal.
+    """
 
     profile: str
     profile_digest: str
     roles: tuple[str, ...]
     changes: tuple[Change, ...]
     refusals: tuple[Refusal, ...] = ()
+    failure: str = ""
 
 
 class Outcome(StrEnum):

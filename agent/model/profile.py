@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from agent.model.units import GIB, parse_size
 
-Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0, description="bytes, or 16G / 512MiB")]
+Size = Annotated[
+    int, BeforeValidator(parse_size), Field(ge=0, description="bytes, or 16G / 512MiB"),
+    WithJsonSchema({"description": "bytes, or 16G / 512MiB", "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*[KMGTkmgt]?([iI]?[bB])?\s*$"},
+    ]}),
+]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
 
 
@@ -98,6 +104,10 @@ class DataDisk(Section):
     label: str = Field(pattern=r"^[A-Za-z0-9_-]{1,12}$")
     mount: AbsolutePath = "/data"
     options: list[str] = ["noatime", "logbufs=8", "logbsize=256k"]
+    adopt_uuid: str = Field(
+        default="", pattern=r"^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$",
+        description="UUID of an XFS filesystem on it that is to be kept as ours, with everything on it",
+    )
 
 
 class DataDisks(Section):
@@ -131,7 +141,7 @@ class ContainerToolkit(Section):
     repository: str = "https://nvidia.github.io/libnvidia-container/stable/deb"
     repository_key: str = "https://nvidia.github.io/libnvidia-container/gpgkey"
     version: str = Field(default="", description="X.Y.Z of all four packages; empty = newest, pinned together")
-    min_version: str = Field(default="1.17.8", description="oldest without a known critical CVE")
+    min_version: str = Field(default="1.19.1", description="oldest without a known serious CVE")
     default_runtime: bool = False
     cdi: bool = True
 

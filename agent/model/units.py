@@ -14,8 +14,10 @@ def parse_size(text: str | int) -> int:
 
     Raises ValueError with the offending text.
     """
-    if isinstance(text, int):
+    if isinstance(text, int) and not isinstance(text, bool):
         return text
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is not a size; write it like 16G, 512MiB or 1048576")
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a size; write it like 16G, 512MiB or 1048576")

@@ -1,0 +1,1 @@
+"""Plan and apply: the one part that changes a machine, through ansible."""

@@ -19,10 +19,12 @@ def sections(resolved: ResolvedProfile) -> dict[str, Section]:
         profile.system.swap, profile.storage.data_disks, profile.container.docker,
         profile.container.toolkit, profile.system.backup,
     )
-    return {section.role: section for section in found}  # type: ignore[attr-defined]
+    return {section.role: section for section in found}
 
 
-def role_variables(resolved: ResolvedProfile, hardware: Hardware, *, allow_disruption: bool) -> dict[str, Any]:
+def role_variables(
+    resolved: ResolvedProfile, hardware: Hardware, *, allow_disruption: bool
+) -> dict[str, Any]:
     """Return the extra variables of a play: `<role>_<field>` of each section, sizes in bytes, machine facts.
 
     Sizes replace what the profile gives as "auto" or percent: swap_size_bytes, slice_memory_high_bytes,

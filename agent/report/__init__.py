@@ -1,0 +1,1 @@
+"""Renderings of a report: text, JSON, JUnit, Nagios, Markdown."""

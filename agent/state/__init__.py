@@ -1,0 +1,1 @@
+"""What Firstlight remembers: the history of reports and runs."""

@@ -1,0 +1,1 @@
+"""Checks of Docker Engine and the NVIDIA Container Toolkit."""

@@ -1,0 +1,1 @@
+"""Checks of the kernel: settings, version, log."""

@@ -1,0 +1,1 @@
+"""Checks of the distribution and its services."""

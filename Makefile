@@ -1,0 +1,74 @@
+# Everything a person or the continuous integration does here. `make` alone lists it.
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+# The newest Python that is new enough.
+PYTHON := $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
+
+.PHONY: help run test test-node test-vm check fast lint bench wheel clean
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1#/p' Makefile | column -t -s '#'
+
+run: $(VENV)/.ready ## look at this machine: detect, profile, plan, check, scorecard; changes nothing
+	@for words in detect plan check; do printf '\n== firstlight %s\n' "$$words"; \
+		$(BIN)/firstlight $$words || test $$? -lt 3 || exit 3; done
+	@printf '\nNothing was changed. The one command that applies the plan:\n\n    sudo $(BIN)/firstlight apply\n\n'
+
+test: $(VENV)/.test ## the tests that need neither root nor Docker
+	$(PYTEST) -m "not root and not node and not vm"
+
+test-node: $(VENV)/.test ## the tests on disposable nodes and loop disks (root, Docker, debootstrap)
+	$(SUDO) env CI="$(CI)" $(PYTEST) -m "root or node"
+
+test-vm: $(VENV)/.test ## the tests on a virtual machine (root, qemu, debootstrap)
+	$(SUDO) env CI="$(CI)" $(PYTEST) -m vm
+
+check: lint test ## the whole gate: lint, types, layers, roles, tests
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict .
+	ANSIBLE_LIBRARY=playbooks/library PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline --profile production playbooks
+
+fast: $(VENV)/.lint ## what to run after every change, under 20 s
+	$(BIN)/ruff check .
+	$(PYTEST) -x -m "not root and not node and not vm" tests/unit tests/checks
+
+bench: $(VENV)/.bench ## the figures of docs/benchmarks.md, measured here
+	$(BIN)/python -m tests.benchmarks.bench
+
+wheel: $(VENV)/.ready ## build the wheel into dist/
+	$(BIN)/pip wheel -q --no-deps -w dist .
+
+clean: ## remove everything that was built
+	rm -rf $(VENV) .build dist
+
+$(VENV)/bin/pip:
+	@test -n "$(PYTHON)" || { echo "Firstlight needs Python 3.11 or newer; this machine has $$(python3 --version 2>&1)."; \
+		echo "On Ubuntu 22.04:  sudo apt install -y python3.11 python3.11-venv   and then again: make $(MAKECMDGOALS)"; exit 3; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments."; \
+		echo "Do:  sudo apt install -y $$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')   and then again: make $(MAKECMDGOALS)"; exit 3; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --upgrade 'pip>=25.1'
+
+$(VENV)/.ready: pyproject.toml | $(VENV)/bin/pip
+	@echo "Installing Firstlight into $(VENV) …"
+	@$(BIN)/pip install -q -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.ready
+	@$(BIN)/pip install -q --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	@$(BIN)/pip install -q --group lint
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.ready
+	@$(BIN)/pip install -q --group bench
+	@touch $@

@@ -1,0 +1,200 @@
+"""The composition root: the one place that joins machine, profile, checks and history.
+
+Everything is made when it is first asked for, so a command pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING, Any
+
+from agent.model.errors import FirstlightError, StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from agent.check import Check
+    from agent.config.profiles import Choice
+    from agent.engine.pool import Results
+    from agent.machine.api import Machine
+    from agent.machine.recording import Recording
+    from agent.model.finding import CheckRun, Report
+    from agent.model.hardware import Hardware
+    from agent.model.profile import ResolvedProfile
+    from agent.state.history import History
+
+
+class App:
+    """One machine (this one, or a recording) and the profile it is held to."""
+
+    def __init__(self, *, capture: str | None = None, profile: str | None = None) -> None:
+        self.capture = capture
+        self._wanted = profile
+
+    @functools.cached_property
+    def recording(self) -> Recording | None:
+        """The recording that is looked at, or None for this machine. Raises FirstlightError."""
+        if self.capture is None:
+            return None
+        from agent.machine.recording_file import load_recording
+
+        return load_recording(self.capture)
+
+    @functools.cached_property
+    def machine(self) -> Machine:
+        """The machine that is looked at."""
+        from agent.machine.recorded import RecordedMachine
+
+        if self.recording is not None:
+            return RecordedMachine(self.recording)
+        from agent.machine.local import LocalMachine
+
+        return LocalMachine()
+
+    @functools.cached_property
+    def hardware(self) -> Hardware:
+        """What the machine is. Raises Unobservable."""
+        from agent.machine.hardware import observe_hardware
+
+        return observe_hardware(self.machine)
+
+    @functools.cached_property
+    def choice(self) -> Choice:
+        """The profile and why it was chosen. Raises ProfileError."""
+        from agent.config import profiles
+
+        if self._wanted is None and self.recording is not None and self.recording.profile:
+            loaded = profiles.from_document(self.recording.profile, str(self.capture))
+            return profiles.Choice(loaded, "recorded together with the machine")
+        return profiles.choose(self.hardware, self._wanted, use_site=self.recording is None)
+
+    @functools.cached_property
+    def resolved(self) -> ResolvedProfile:
+        """The chosen profile, sized for this machine."""
+        from agent.model.profile import resolve
+
+        loaded = self.choice.loaded
+        return resolve(loaded.profile, self.hardware.memory_bytes, loaded.digest)
+
+    def used_disks(self) -> frozenset[str]:
+        """Return the names of the disks that hold something mounted directly (not through LVM, RAID or LUKS)."""
+        from agent.machine.mounts import observe_mounts
+
+        sources = [mount.source.removeprefix("/dev/") for mount in observe_mounts(self.machine)]
+        return frozenset(
+            disk.name for disk in self.hardware.disks if any(name.startswith(disk.name) for name in sources)
+        )
+
+    def docker(self) -> str:
+        """Return one phrase about Docker: its version and runtimes, or why they cannot be told."""
+        from agent.machine.docker import find_dockerd, observe_info
+        from agent.model.errors import Unobservable
+
+        try:
+            info = observe_info(self.machine)
+        except Unobservable as error:
+            try:
+                installed = find_dockerd(self.machine) is not None
+            except Unobservable:
+                return f"not known: {error.message}"
+            return f"installed, not known more: {error.message}" if installed else "not installed"
+        return f"{info.version}, {info.storage_driver}, runtimes {', '.join(sorted(info.runtimes))}"
+
+    def expected(self, check: Check[Any]) -> dict[str, Any]:
+        """Return the profile's values of the role that repairs a check; empty when a person must."""
+        from agent.provision.variables import sections
+
+        section = sections(self.resolved).get(check.remedy.role or "")
+        return section.model_dump(mode="json") if section is not None else {}
+
+    def checks(self, only: Sequence[str] = ()) -> dict[str, Check[Any]]:
+        """Return the checks by id, or those that `only` names by id or area. Raises UsageError."""
+        import checks
+        from agent.engine.discovery import load_checks
+
+        return load_checks(checks, only)
+
+    def check(
+        self,
+        *,
+        level: str = "quick",
+        only: Sequence[str] = (),
+        record: bool = False,
+        on_start: Callable[[str], None] | None = None,
+        on_done: Callable[[CheckRun], None] | None = None,
+    ) -> Report:
+        """Look at the machine and return the report; nothing is written. Level: quick, standard, deep."""
+        return self.observe(
+            self.checks(only), level=level, on_start=on_start, on_done=on_done, record=record
+        )[0]
+
+    def observe(
+        self,
+        chosen: Mapping[str, Check[Any]],
+        *,
+        level: str,
+        record: bool = False,
+        on_start: Callable[[str], None] | None = None,
+        on_done: Callable[[CheckRun], None] | None = None,
+    ) -> tuple[Report, Results]:
+        """Run the checks; return the report and the engine's results (with the answers, when recording)."""
+        from agent.check import Level
+        from agent.engine.pool import run_checks
+        from agent.model.finding import Report
+
+        resolved, started, begun = self.resolved, time.time(), time.monotonic()
+        results = run_checks(
+            chosen,
+            self.machine,
+            resolved,
+            Level[level.upper()],
+            on_start=on_start,
+            on_done=on_done,
+            record=record,
+        )
+        report = Report(
+            machine=self.hardware.hostname,
+            profile=resolved.profile.name,
+            profile_digest=resolved.digest,
+            level=level,
+            started=started,
+            finished=started + time.monotonic() - begun,
+            runs=results.runs,
+        )
+        return report, results
+
+    def history(self) -> History:
+        """Open the history. Raises StateError."""
+        from agent.state.folder import state_folder
+        from agent.state.history import History
+
+        return History(state_folder())
+
+    def keep(self, report: Report, warn: Callable[[str], None]) -> int | None:
+        """Write a report to the history; when that fails, `warn` is told once and None returned."""
+        try:
+            history = self.history()
+            try:
+                if history.notice:
+                    warn(history.notice)
+                return history.add_report(report)
+            finally:
+                history.close()
+        except StateError as error:
+            warn(f"the report is not kept: {error.message}")
+            return None
+
+    def record(self, *, level: str) -> Recording:
+        """Return a recording of everything the checks ask this machine, unmasked, with its profile."""
+        from agent.machine.recorded import RecordingMachine
+        from agent.machine.recording import Recording, merge_answers
+
+        if self.recording is not None:
+            raise FirstlightError(f"{self.capture}: is a recording already", "leave --machine out")
+        remembered = RecordingMachine(self.machine)
+        self.__dict__["machine"] = remembered
+        _, results = self.observe(self.checks(), level=level, record=True)
+        profile = self.resolved.profile.model_dump(mode="json", by_alias=True)
+        answers = merge_answers(remembered.answers, results.answers)
+        return Recording(remembered.clock(), self.hardware.hostname, answers, profile)

@@ -1,0 +1,73 @@
+"""Finds checks by their path: `<package>/<area>/<name>.py` is the check `area.name`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
+
+from agent.check import Check
+from agent.model.errors import FirstlightError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import ModuleType
+    from typing import Any
+
+
+def find_check_modules(package: ModuleType) -> dict[str, str]:
+    """Return the module name of every check by id, sorted by id; modules starting with `_` are no checks."""
+    found = {}
+    for area in pkgutil.iter_modules(package.__path__):
+        if not area.ispkg:
+            continue
+        folders = [f"{folder}/{area.name}" for folder in package.__path__]
+        for module in pkgutil.iter_modules(folders):
+            if not module.ispkg and not module.name.startswith("_"):
+                check_id = f"{area.name}.{module.name}".replace("_", "-")
+                found[check_id] = f"{package.__name__}.{area.name}.{module.name}"
+    return dict(sorted(found.items()))
+
+
+def load_checks(package: ModuleType, only: Iterable[str] = ()) -> dict[str, Check[Any]]:
+    """Return the checks of a package by id, or those that `only` names by id or area.
+
+    Only what is returned is imported. Raises UsageError for a name nothing has, FirstlightError for a file
+    that is no check.
+    """
+    modules = find_check_modules(package)
+    return {check_id: _load(modules[check_id]) for check_id in select_ids(modules, only)}
+
+
+def select_ids(ids: Mapping[str, object] | Iterable[str], only: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids that are named, or whose area is named, in their order; all when nothing is named."""
+    known, wanted = tuple(ids), tuple(only)
+    if not wanted:
+        return known
+    names = {*known, *(check_id.partition(".")[0] for check_id in known)}
+    for name in wanted:
+        if name not in names:
+            raise UsageError(f"there is no check or area {name!r}", _suggestion(name, names))
+    return tuple(check_id for check_id in known if check_id in wanted or check_id.partition(".")[0] in wanted)
+
+
+def _suggestion(name: str, names: set[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.replace("_", "-"), sorted(names), n=3)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    areas = sorted(other for other in names if "." not in other)
+    return f"The areas are {', '.join(areas)}; `firstlight check --list` names every check."
+
+
+def _load(module_name: str) -> Check[Any]:
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, SyntaxError) as error:
+        raise FirstlightError(f"{module_name}: cannot be imported: {error}") from error
+    check = getattr(module, "CHECK", None)
+    if not isinstance(check, Check):
+        raise FirstlightError(f"{module.__file__}: has no CHECK",
+                              "A check file ends in `CHECK = Check(...)`.")
+    return check

@@ -1,0 +1,85 @@
+"""Installed packages and the configuration of apt, read without running dpkg."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.model.errors import Missing
+
+if TYPE_CHECKING:
+    from agent.machine.api import Machine
+
+STATUS_FILE = "/var/lib/dpkg/status"
+UPDATES_FOLDER = "/var/lib/dpkg/updates"
+BLACKLIST = "Unattended-Upgrade::Package-Blacklist"
+_LIMIT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package as dpkg knows it. `wanted`: install, hold, deinstall, purge. `state`: installed, config-
+    files, …
+    """
+
+    name: str
+    version: str
+    architecture: str
+    wanted: str
+    flag: str
+    state: str
+
+
+def parse_status(text: str) -> dict[str, Package]:
+    """Return the packages of a dpkg status file by name; a second architecture's is named
+    `name:architecture`.
+    """
+    packages: dict[str, Package] = {}
+    for block in text.split("\n\n"):
+        name, status = _field(block, "Package"), _field(block, "Status").split()
+        if not name or len(status) != 3:
+            continue
+        package = Package(name, _field(block, "Version"), _field(block, "Architecture"), *status)
+        key = name if name not in packages else f"{name}:{package.architecture}"
+        packages[key] = package
+    return packages
+
+
+def _field(block: str, name: str) -> str:
+    if block.startswith(f"{name}: "):
+        start = len(name) + 2
+    else:
+        start = block.find(f"\n{name}: ")
+        if start < 0:
+            return ""
+        start += len(name) + 3
+    end = block.find("\n", start)
+    return block[start:] if end < 0 else block[start:end]
+
+
+def observe_packages(machine: Machine) -> dict[str, Package]:
+    """Return every package dpkg knows, by name. Raises Missing on a machine without dpkg."""
+    return parse_status(machine.read(STATUS_FILE, limit_bytes=_LIMIT_BYTES))
+
+
+def installed(packages: dict[str, Package], name: str) -> bool:
+    """Return whether a package is there; one that is half done is (system.dpkg-audit tells of that)."""
+    return name in packages and packages[name].state not in {"config-files", "not-installed"}
+
+
+def observe_interrupted(machine: Machine) -> tuple[str, ...]:
+    """Return the journal files an interrupted dpkg left behind (numbered files in its updates folder)."""
+    try:
+        return tuple(name for name in machine.listing(UPDATES_FOLDER) if name.isdigit())
+    except Missing:
+        return ()
+
+
+def blacklist_argv() -> tuple[str, ...]:
+    """Return the command that prints the blacklist of unattended-upgrades, one entry a line."""
+    return ("apt-config", "dump", "--no-empty", "--format", "%v%n", BLACKLIST)
+
+
+def observe_blacklist(machine: Machine) -> tuple[str, ...]:
+    """Return the patterns unattended-upgrades never upgrades, as apt itself reads its configuration."""
+    return tuple(line for line in machine.run(blacklist_argv()).out.splitlines() if line)

@@ -1,0 +1,117 @@
+"""What systemd says: unit properties, manager defaults, and which container (if any) this is."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from agent.model.errors import Missing, Unobservable
+from agent.model.units import parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from agent.machine.api import Machine
+
+Properties = dict[str, str]
+
+# Asked for in one command, so that every check that needs a unit shares one memoised answer.
+UNITS = (
+    "ai.slice", "user.slice", "docker.service", "docker.socket", "containerd.service",
+    "systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntp.service", "ntpsec.service",
+    "unattended-upgrades.service", "apt-daily-upgrade.timer", "ssh.service",
+)
+PROPERTIES = (
+    "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath",
+    "DropInPaths", "MainPID", "Result", "ExecMainStatus", "ExecMainExitTimestamp", "CPUWeight", "MemoryHigh",
+    "MemoryMax", "MemoryMin", "LimitNOFILE", "LimitNOFILESoft",
+)
+UNLIMITED = "infinity"
+
+
+def units_argv(names: Sequence[str] = UNITS) -> tuple[str, ...]:
+    """Return the command that asks for PROPERTIES of `names`."""
+    return ("systemctl", "show", "-p", ",".join(PROPERTIES), "--", *names)
+
+
+def observe_units(machine: Machine, names: Sequence[str] = UNITS) -> dict[str, Properties]:
+    """Return the PROPERTIES of each unit by the name asked for (LoadState is "not-found" for one that is
+    absent).
+
+    Raises Unobservable where systemd does not run.
+    """
+    _require_systemd(machine)
+    answer = machine.run(units_argv(names)).out
+    blocks = [parse_properties(block) for block in re.split(r"\n\s*\n", answer.strip("\n"))]
+    if len(blocks) != len(names):
+        raise Unobservable(f"systemctl show answered for {len(blocks)} of {len(names)} units")
+    return dict(zip(names, blocks, strict=True))
+
+
+def observe_manager(machine: Machine) -> Properties:
+    """Return the limits systemd gives to services that set none: DefaultLimitNOFILE,
+    DefaultLimitNOFILESoft.
+    """
+    _require_systemd(machine)
+    argv = ("systemctl", "show", "-p", "DefaultLimitNOFILE,DefaultLimitNOFILESoft")
+    return parse_properties(machine.run(argv).out)
+
+
+def _require_systemd(machine: Machine) -> None:
+    if not machine.exists("/run/systemd/system"):
+        raise Unobservable("systemd does not run here (no /run/systemd/system)")
+
+
+def find_container(machine: Machine) -> str:
+    """Return the kind of container this is (docker, lxc, …), "" on a machine with a kernel of its own."""
+    try:
+        return machine.read("/run/systemd/container").strip()
+    except Missing:
+        pass
+    for marker, kind in (("/.dockerenv", "docker"), ("/run/.containerenv", "podman")):
+        if machine.exists(marker):
+            return kind
+    return ""
+
+
+def parse_properties(text: str) -> Properties:
+    """Return the KEY=VALUE lines of a text; other lines are skipped."""
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {key: value for key, equals, value in pairs if equals}
+
+
+def parse_unit(text: str) -> dict[tuple[str, str], str]:
+    """Return the last value of each (section, key) of a unit file; comments and continuation are honoured."""
+    section, values = "", {}
+    for line in re.sub(r"\\\n", " ", text).splitlines():
+        stripped = line.strip()
+        if stripped.startswith("[") and stripped.endswith("]"):
+            section = stripped[1:-1]
+        elif stripped and stripped[0] not in "#;" and "=" in stripped:
+            key, _, value = stripped.partition("=")
+            values[section, key.strip()] = value.strip()
+    return values
+
+
+def observe_unit_files(machine: Machine, unit: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """Return what a unit's file and drop-ins say together, the later one winning."""
+    values: dict[tuple[str, str], str] = {}
+    for path in unit_paths(unit):
+        values |= parse_unit(machine.read(path))
+    return values
+
+
+def unit_paths(unit: Mapping[str, str]) -> list[str]:
+    """Return the unit's file and its drop-ins, in the order systemd reads them."""
+    paths: Iterable[str] = (unit.get("FragmentPath", ""), *unit.get("DropInPaths", "").split())
+    return [path for path in paths if path]
+
+
+def parse_limit(text: str) -> int | None:
+    """Return a limit as systemd writes it, in bytes or counts; None = no limit (infinity, not set).
+
+    Raises ValueError for anything else.
+    """
+    if text in {"", UNLIMITED, "[not set]", "18446744073709551615"}:
+        return None
+    return parse_size(text)

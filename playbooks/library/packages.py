@@ -1,0 +1,114 @@
+#!/usr/bin/python
+"""Packages that must be installed; predicted truthfully also where apt has no package lists yet."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.dpkg_state import FORMAT, parse_states
+
+DOCUMENTATION = r"""
+module: packages
+short_description: Packages that must be installed
+description:
+  - Installs what is missing, without recommended packages and without removing any.
+  - Package lists are fetched only when something is missing and they are old, which is not a change.
+options:
+  names:
+    description: Package names.
+    type: list
+    elements: str
+    required: true
+  cache_valid_s:
+    description: Package lists younger than this, in seconds, are used as they are.
+    type: int
+    default: 86400
+"""
+EXAMPLES = r"""
+- name: Install the basics
+  packages:
+    names: [jq, smartmontools]
+"""
+RETURN = r"""
+changes:
+  description: What was (or would be) changed, as target, before, after.
+  returned: always
+  type: list
+"""
+QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l", "LC_ALL": "C.UTF-8"}
+KEEP = ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
+WAIT = ["-o", "DPkg::Lock::Timeout=600"]
+LISTS = "/var/lib/apt/lists"
+
+
+def missing(names: list[str], states: dict[str, str]) -> dict[str, str]:
+    """Return, by package that is not installed, dpkg's word for it ("absent", "rc")."""
+    return {
+        name: states.get(name, "").strip() or "absent"
+        for name in names
+        if states.get(name, "")[1:2] != "i"
+    }
+
+
+def lists_age_s(folder: str = LISTS) -> float:
+    """Return the age of the newest package list in seconds; endless when there is none."""
+    try:
+        names = [name for name in os.listdir(folder) if "_Packages" in name]
+    except FileNotFoundError:
+        names = []
+    if not names:
+        return float("inf")
+    stamps = [os.stat(f"{folder}/{name}").st_mtime for name in ("", *names)]
+    return time.time() - max(stamps)
+
+
+def installed(module: AnsibleModule, names: list[str]) -> dict[str, str]:
+    """Return dpkg's state letters of those packages it knows."""
+    code, out, err = module.run_command(["dpkg-query", "-W", FORMAT, *names])
+    if code not in (0, 1):  # 1: it does not know one of them
+        module.fail_json(msg=f"dpkg-query failed: {err.strip()}")
+    return parse_states(out)
+
+
+def apt(module: AnsibleModule, *words: str) -> None:
+    """Run apt-get; fails the module with its errors."""
+    code, out, err = module.run_command(["apt-get", "-q", "-y", *WAIT, *words], environ_update=QUIET)
+    if code != 0:
+        said = [line for line in err.splitlines() if line.startswith("E:")] or (
+            err or out
+        ).strip().splitlines()[-3:]
+        module.fail_json(
+            msg=f"`apt-get {' '.join(word for word in words if word[0] not in '-D')}` failed: "
+            f"{' | '.join(said)}"
+        )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "names": {"type": "list", "elements": "str", "required": True},
+            "cache_valid_s": {"type": "int", "default": 86400},
+        },
+        supports_check_mode=True,
+    )
+    names = sorted(set(module.params["names"]))
+    wanting = missing(names, installed(module, names)) if names else {}
+    changes = [{"target": name, "before": state, "after": "installed"} for name, state in wanting.items()]
+    if changes and not module.check_mode:
+        if lists_age_s() > module.params["cache_valid_s"]:
+            apt(module, "update")
+        apt(module, "install", "--no-install-recommends", "--no-remove", *KEEP, *wanting)
+        left = missing(names, installed(module, names))
+        if left:
+            module.fail_json(
+                msg=f"apt-get installed something else in place of {', '.join(left)}; "
+                "name the package itself in the profile."
+            )
+    module.exit_json(changed=bool(changes), changes=changes)
+
+
+if __name__ == "__main__":
+    main()

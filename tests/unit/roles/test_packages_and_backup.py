@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ansible_modules import load_module
+
+packages = load_module("packages")
+settings = load_module("apt_settings")
+backup = load_module("backup_units")
+unit = load_module("unit")
+from ansible.module_utils import dpkg_state, owned_files  # noqa: E402
+from ansible.module_utils.unit_quoting import quoted  # noqa: E402
+
+STATES = dpkg_state.parse_states("ii \tlibc6:amd64\niF \tjq\nrc \told\niHR\ttorn\nhi \theld\niW \twaiting\n")
+JOB = {"name": "m", "source": "/srv/a b", "destination": "/bak/50%$", "schedule": "daily", "delete": False}
+
+
+def test_unfinished_packages_are_told_apart_from_removed_and_held_ones() -> None:
+    assert dpkg_state.half_done(STATES) == {
+        "jq": "half-configured", "torn": "half-installed", "waiting": "triggers-awaited",
+    }
+    assert dpkg_state.need_reinstall(STATES) == ["torn"]
+
+
+def test_removed_and_unknown_packages_are_missing_held_ones_are_not() -> None:
+    assert packages.missing(["libc6", "old", "held", "new"], STATES) == {"old": "rc", "new": "absent"}
+
+
+def test_package_lists_that_do_not_exist_are_endlessly_old(tmp_path: Path) -> None:
+    assert packages.lists_age_s(f"{tmp_path}/absent") == float("inf")
+    assert packages.lists_age_s(str(tmp_path)) == float("inf")
+    (tmp_path / "mirror_Packages").write_text("")
+    assert packages.lists_age_s(str(tmp_path)) < 60
+
+
+def test_the_holder_of_a_lock_is_found_without_taking_it(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.write_text("")
+    assert dpkg_state.lock_holder(str(lock)) == 0
+    code = "import fcntl,sys; f=open(sys.argv[1],'w'); fcntl.lockf(f,fcntl.LOCK_EX); print('held',flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert dpkg_state.lock_holder(str(lock)) == child.pid
+        assert dpkg_state.holders((str(lock),))[0].endswith(f"(process {child.pid})")
+        child.communicate("\n")
+    with lock.open("w") as stream:
+        fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_lock_that_does_not_exist_is_held_by_nobody(tmp_path: Path) -> None:
+    assert dpkg_state.holders((f"{tmp_path}/lock",)) == []
+
+
+def test_a_journal_of_dpkg_means_it_was_killed(tmp_path: Path) -> None:
+    assert not dpkg_state.interrupted(str(tmp_path))
+    assert not dpkg_state.interrupted(f"{tmp_path}/absent")
+    (tmp_path / "0001").write_text("")
+    assert dpkg_state.interrupted(str(tmp_path))
+
+
+def test_the_blacklist_adds_to_the_distributions_own() -> None:
+    text = settings.render(600, ["nvidia-", "cuda-"])
+    assert 'DPkg::Lock::Timeout "600";' in text
+    assert 'Unattended-Upgrade::Package-Blacklist {\n  "nvidia-";\n  "cuda-";\n};' in text
+    assert "#clear" not in text
+
+
+@pytest.mark.parametrize("entry", ['a"; Evil "1', "", "a\nb", "(unclosed"])
+def test_an_entry_that_would_break_apt_is_refused(entry: str) -> None:
+    assert settings.entry_error(entry)
+    assert not settings.entry_error("linux-image-.*")
+
+
+def test_words_in_unit_files_are_quoted() -> None:
+    assert quoted('a "b" 50%\\') == '"a \\"b\\" 50%%\\\\"'
+    assert quoted("$HOME", command=True) == '"$$HOME"'
+
+
+def test_a_backup_copies_only_when_both_disks_are_there_and_the_source_holds_something() -> None:
+    text = backup.service_text(JOB)
+    assert 'RequiresMountsFor="/srv/a b" "/bak/50%%$"\n' in text
+    assert "AssertDirectoryNotEmpty=/srv/a b\n" in text
+    assert 'ExecStart=/usr/bin/rsync -a --partial -- "/srv/a b/" "/bak/50%%$$/"\n' in text
+    assert "--delete" in backup.service_text(JOB | {"delete": True})
+
+
+@pytest.mark.parametrize(
+    ("source", "destination"),
+    [("/a", "/a"), ("/a", "/a/b"), ("/a/b", "/a"), ("/", "/b"), ("a", "/b"), ("/a", "/b\nExecStart=/bin/sh")],
+)
+def test_a_backup_into_itself_or_off_the_paths_is_refused(source: str, destination: str) -> None:
+    assert backup.job_error(JOB | {"source": source, "destination": destination})
+    assert not backup.job_error(JOB | {"source": "/a", "destination": "/ab"})
+
+
+def test_a_summary_shows_settings_and_not_comments() -> None:
+    assert owned_files.summary(None) == "absent"
+    assert owned_files.summary("# x\n") == "empty"
+    assert owned_files.summary('// x\n[Slice]\nA=1\n  B "2";\n') == 'A=1; B "2"'
+
+
+def test_files_that_are_as_wanted_are_no_change() -> None:
+    assert owned_files.planned({"/a": "x", "/b": None}, {"/a": "x", "/b": None}) == []
+    assert owned_files.planned({"/a": "x"}, {"/a": None}) == [{"target": "/a", "before": "x", "after": "absent"}]
+
+
+def steps(seen: dict[str, str], **wanted: Any) -> list[str]:
+    params = {"name": "x.service", "state": None, "enabled": None, "daemon_reload": None} | wanted
+    return [verb for verb, _ in unit.plan_changes(params, seen)]
+
+
+def test_a_unit_that_does_not_exist_yet_is_predicted() -> None:
+    assert steps({"LoadState": "not-found", "ActiveState": "inactive", "UnitFileState": ""},
+                 state="started", enabled=True) == ["enable", "start"]
+
+
+def test_a_unit_that_is_as_wanted_needs_nothing() -> None:
+    seen = {"ActiveState": "active", "UnitFileState": "enabled", "NeedDaemonReload": "no"}
+    assert steps(seen, state="started", enabled=True, daemon_reload=False) == []
+
+
+def test_older_unit_files_in_force_are_reloaded_only_when_the_caller_cares() -> None:
+    seen = {"ActiveState": "active", "UnitFileState": "static", "NeedDaemonReload": "yes"}
+    assert steps(seen, daemon_reload=False, enabled=True) == ["daemon-reload"]
+    assert steps(seen) == []
+    assert steps(seen, daemon_reload=True, state="restarted") == ["daemon-reload", "restart"]
+
+
+def test_running_as_a_plain_user_leaves_unreadable_locks_out(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    lock.write_text("")
+    lock.chmod(0)
+    if os.geteuid() == 0:
+        lock.chmod(0o600)  # root reads everything; then the lock is simply free
+    assert dpkg_state.holders((str(lock),)) == []

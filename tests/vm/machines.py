@@ -1,0 +1,109 @@
+"""Virtual machines under qemu's software emulation: a kernel, an init and disks of their own."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tests.node.disposable import Disposable
+from tests.node.images import product_wheel, shell
+from tests.vm.images import machine_folder
+
+DATA_SERIAL = "FLDATA01"
+MEMORY_MIB = 3072
+
+
+class VirtualMachine(Disposable):
+    """A booted virtual machine with a blank 1 GiB second disk whose serial is DATA_SERIAL."""
+
+    def __init__(self, suite: str, folder: Path) -> None:
+        self.name, self.suite, self.folder = f"vm-{suite}", suite, folder
+        self.key, self.port = folder / "key", free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, timeout_s: float = 240) -> None:
+        """Boot and wait for the end of the boot."""
+        base = machine_folder(self.suite)
+        shell(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key])
+        system, data = self.folder / "system.qcow2", self.folder / "data.raw"
+        shell(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base / "disk.raw", system])
+        shell(["truncate", "-s", "1G", data])
+        public = base64.b64encode(self.key.with_suffix(".pub").read_bytes()).decode()
+        with (self.folder / "qemu.log").open("wb") as log:
+            self.process = subprocess.Popen([
+                "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
+                "-m", str(MEMORY_MIB), "-display", "none", "-serial", f"file:{self.folder / 'console.log'}",
+                "-kernel", str(base / "vmlinuz"), "-initrd", str(base / "initrd.img"),
+                "-append", f"root=LABEL=system rw console=ttyS0 net.ifnames=0 bed.key={public}",
+                "-drive", f"file={system},if=none,id=system,format=qcow2,cache=unsafe",
+                "-device", "virtio-blk-pci,drive=system,serial=SYSTEM01",
+                "-drive", f"file={data},if=none,id=data,format=raw,cache=unsafe",
+                "-device", f"virtio-blk-pci,drive=data,serial={DATA_SERIAL}",
+                "-device", "virtio-rng-pci", "-nic", f"user,model=virtio,hostfwd=tcp:127.0.0.1:{self.port}-:22",
+            ], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.wait_until_up(timeout_s)
+
+    def wait_until_up(self, timeout_s: float = 240, *, other_boot_than: str = "") -> str:
+        """Wait until the machine answers and its boot is over; return the id of this boot."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                ran = self.run(["sh", "-c", "cat /proc/sys/kernel/random/boot_id; "
+                                            "systemctl is-system-running --wait"], timeout_s=120)
+                boot = ran.out.partition("\n")[0]
+                if boot and boot != other_boot_than and "starting" not in ran.out:
+                    return boot
+            time.sleep(1)
+        console = self.folder / "console.log"
+        raise RuntimeError(f"{self.name} did not boot in {timeout_s} s:\n{console.read_text(errors='replace')[-3000:]}")
+
+    def reboot(self) -> None:
+        """Reboot and wait for the new boot."""
+        boot = self.read("/proc/sys/kernel/random/boot_id").strip()
+        self.run(["systemctl", "reboot"], timeout_s=60)
+        self.wait_until_up(other_boot_than=boot)
+
+    def stop(self) -> None:
+        """Switch the machine off at once."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(30)
+
+    def entrance(self, argv: Sequence[str]) -> list[str]:
+        """Return the ssh command that runs `argv` there; every call is a login of its own."""
+        return ["ssh", "-i", str(self.key), "-p", str(self.port), "-o", "StrictHostKeyChecking=no",
+                "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=20",
+                "-o", "BatchMode=yes", "root@127.0.0.1", shlex.join(argv)]
+
+    def install_product(self) -> None:
+        """Build the product from the work tree and install it in the machine's environment."""
+        wheel = product_wheel(self.folder)
+        with wheel.open("rb") as content:
+            subprocess.run(self.entrance(["sh", "-c", f"cat >/root/{wheel.name}"]), stdin=content, check=True,
+                           timeout=120)
+        self.must(["/opt/firstlight/bin/pip", "install", "-q", "--no-index", "--no-deps", f"/root/{wheel.name}"])
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def fresh_machine(suite: str, folder: Path) -> Iterator[VirtualMachine]:
+    """Boot a virtual machine with the product installed; it is gone at the end."""
+    machine = VirtualMachine(suite, folder)
+    try:
+        machine.start()
+        machine.install_product()
+        yield machine
+    finally:
+        machine.stop()
