@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -57,3 +62,37 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for tier, needs in TIERS.items():
         if count := config.stash[NOT_RUN][tier]:
             terminalreporter.write_line(f"not run: {count} tests of tier {tier}, which need {needs}")
+
+
+NOBODY = 65534
+
+
+class AsNobody(Protocol):
+    def __call__(self) -> AbstractContextManager[None]: ...
+
+
+@pytest.fixture
+def open_folder() -> Generator[Path, None, None]:
+    """A folder that every user may enter, unlike tmp_path."""
+    folder = Path(tempfile.mkdtemp(prefix="firstlight-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def as_nobody() -> AsNobody:
+    """Return a context in which we have no rights: root becomes nobody, anyone else stays."""
+
+    @contextmanager
+    def powerless() -> Generator[None, None, None]:
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            if root:
+                os.seteuid(0)
+
+    return powerless

@@ -1,8 +1,10 @@
-"""Asks NVML everything once and prints one JSON object. Runs alone, as a child: `python nvml_probe.py SECONDS`.
+"""Asks NVML everything once and prints one JSON object. Runs alone, as a child: `python nvml_probe.py [SECONDS]`.
 
 A sick driver blocks its caller in a state no signal ends, so the process that is waited for never touches NVML:
 it forks one that does, reads its lines until the deadline and then answers with what came, naming the call that
 did not return. The other is killed and left behind.
+
+Tests and the demo name a stand-in library in FIRSTLIGHT_NVML_LIBRARY; nothing else sets it.
 """
 
 from __future__ import annotations
@@ -18,15 +20,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LIMIT_BYTES = 8 << 20
-NOT_SUPPORTED, GPU_IS_LOST, RESET_REQUIRED = 3, 15, 16
+    Question = tuple[str, Callable[..., Any], tuple[Any, ...]]
+
+# Long enough for eight cards that initialise one after the other because persistence mode is off.
+DEADLINE_S = 6.0
+LIMIT_BYTES = 3 << 20
 CLOCKS = {"graphics": 0, "sm": 1, "memory": 2}
 THRESHOLDS = {"shutdown": 0, "slowdown": 1, "memory_max": 2, "gpu_max": 3}
 FIELDS = {
     "memory_temperature_c": 82, "shutdown_margin_c": 193, "slowdown_margin_c": 194, "memory_max_margin_c": 195,
-    "gpu_max_margin_c": 196, "recovery_action": 230, "nvlink_count": 91,
+    "gpu_max_margin_c": 196, "recovery_action": 230,
     "sw_thermal_us": 269, "hw_thermal_us": 270, "power_brake_us": 271,
 }
+NVLINKS = 18
+FUNCTION_NOT_FOUND, OTHER_ERROR = 13, 999
+# A first look that deserves a second: software and hardware slowdowns, heat, or full load.
+SUSPICIOUS_REASONS, HOT_C, LITTLE_MARGIN_C, BUSY_PERCENT = 0xE8, 80, 5, 90
+SAMPLES, SAMPLE_EVERY_S = 4, 0.12
 
 
 def main(deadline_s: float) -> None:
@@ -36,32 +46,38 @@ def main(deadline_s: float) -> None:
     if pid == 0:
         os.close(lines)
         os.setsid()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nothing, stream)
         try:
             _ask(write_end)
         finally:
             os._exit(0)
     os.close(write_end)
-    text = _read(lines, time.monotonic() + deadline_s)
+    text, closed = _read(lines, time.monotonic() + deadline_s)
     os.kill(pid, signal.SIGKILL)
-    os.write(1, json.dumps(_assemble(text)).encode() + b"\n")
+    if closed:
+        os.waitpid(pid, 0)
+    os.write(1, json.dumps(_assemble(text, died=closed)).encode() + b"\n")
     os._exit(0)
 
 
-def _read(lines: int, end: float) -> bytes:
+def _read(lines: int, end: float) -> tuple[bytes, bool]:
+    """Return what was written until `end` on the monotonic clock, and whether the writer closed its end."""
     text = bytearray()
     poll = select.poll()
     poll.register(lines, select.POLLIN)
     while len(text) < LIMIT_BYTES and poll.poll(max(0.0, end - time.monotonic()) * 1000):
         chunk = os.read(lines, 1 << 16)
         if not chunk:
-            break
+            return bytes(text), True
         text += chunk
-    return bytes(text)
+    return bytes(text), False
 
 
-def _assemble(text: bytes) -> dict[str, Any]:
+def _assemble(text: bytes, *, died: bool) -> dict[str, Any]:
     """Join the lines: `{"at": call}` before each call, `{"put": [place…, value]}` after it, `{"end": 1}`."""
-    found: dict[str, Any] = {"gpus": {}, "hung_in": ""}
+    found: dict[str, Any] = {"gpus": {}, "hung_in": "", "died_in": ""}
     at, ended = "", False
     for line in text.decode(errors="replace").splitlines():
         try:
@@ -77,32 +93,51 @@ def _assemble(text: bytes) -> dict[str, Any]:
                 place = place.setdefault(step, {})
             place[name] = value
     if not ended:
-        found["hung_in"] = at or "loading the NVML library"
+        found["died_in" if died else "hung_in"] = at or "loading the NVML library"
     return found
 
 
 class _Teller:
-    """Writes lines and turns NVML's refusals into values."""
+    """Writes lines and turns NVML's refusals into values. `place` is said with the name of each call."""
 
     def __init__(self, out: int, error: type[Exception]) -> None:
         self._out, self._error = out, error
+        self.place = ""
 
     def say(self, **line: Any) -> None:
-        os.write(self._out, json.dumps(line).encode() + b"\n")
+        text = json.dumps(line).encode() + b"\n"
+        while text:
+            text = text[os.write(self._out, text):]
 
     def ask(self, call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
         """Return {"v": value} or {"e": error code}."""
-        self.say(at=call.__name__)
+        self.say(at=call.__name__ + self.place)
         try:
             value = call(*arguments)
         except self._error as error:
-            return {"e": getattr(error, "value", 999)}
+            return {"e": getattr(error, "value", OTHER_ERROR)}
         return {"v": value.decode(errors="replace") if isinstance(value, bytes) else value}
+
+    def ask_either(self, call: Callable[..., Any], older: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+        """Ask `older` when the library does not know `call`, as drivers before it do not."""
+        answer = self.ask(call, *arguments)
+        return self.ask(older, *arguments) if answer.get("e") == FUNCTION_NOT_FOUND else answer
+
+
+def _load() -> Any:
+    """Return the module pynvml, over the stand-in library when one is named: the second dlopen finds the first."""
+    library = os.environ.get("FIRSTLIGHT_NVML_LIBRARY")
+    if library:
+        import ctypes
+
+        ctypes.CDLL(library)
+    import pynvml  # noqa: TID251 - the one place that calls NVML
+
+    return pynvml
 
 
 def _ask(out: int) -> None:
-    import pynvml as nvml  # noqa: TID251 - the one place that calls NVML
-
+    nvml = _load()
     teller = _Teller(out, nvml.NVMLError)
     teller.say(at="nvmlInit")
     try:
@@ -112,65 +147,113 @@ def _ask(out: int) -> None:
         teller.say(end=1)
         return
     for name, call in (("driver_version", nvml.nvmlSystemGetDriverVersion),
-                       ("cuda_version", nvml.nvmlSystemGetCudaDriverVersion_v2), ("count", nvml.nvmlDeviceGetCount)):
+                       ("cuda_version", nvml.nvmlSystemGetCudaDriverVersion_v2)):
         teller.say(put=[name, teller.ask(call)])
-    count = teller.ask(nvml.nvmlDeviceGetCount).get("v", 0)
-    for index in range(count):
-        _ask_device(nvml, teller, index)
+    count = teller.ask(nvml.nvmlDeviceGetCount)
+    teller.say(put=["count", count])
+    suspicious = {index: handle for index in range(count.get("v", 0))
+                  if (handle := _ask_device(nvml, teller, index)) is not None}
+    _ask_again(nvml, teller, suspicious)
+    teller.place = ""
     teller.say(at="nvmlShutdown")
     nvml.nvmlShutdown()
     teller.say(end=1)
 
 
-def _ask_device(nvml: Any, teller: _Teller, index: int) -> None:
-    teller.say(at="nvmlDeviceGetHandleByIndex")
-    try:
-        handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    except nvml.NVMLError as error:
-        teller.say(put=["gpus", str(index), "handle", {"e": error.value}])
-        return
+def _ask_device(nvml: Any, teller: _Teller, index: int) -> Any:
+    """Ask one card everything; returns its handle when what it said deserves a second look, else None."""
+    teller.place = f" of GPU {index}"
+    answer = teller.ask(nvml.nvmlDeviceGetHandleByIndex, index)
+    if "e" in answer:
+        teller.say(put=["gpus", str(index), "handle", answer])
+        return None
+    handle, found = answer["v"], {}
     for name, call, arguments in _questions(nvml, handle):
-        teller.say(put=["gpus", str(index), name, teller.ask(call, *arguments)])
-    for name, value in _ask_fields(nvml, teller, handle).items():
-        teller.say(put=["gpus", str(index), name, value])
+        found[name] = teller.ask(call, *arguments)
+        teller.say(put=["gpus", str(index), name, found[name]])
+    found["memory_bytes"] = _ask_memory(nvml, teller, handle)
+    found["event_reasons"] = teller.ask_either(nvml.nvmlDeviceGetCurrentClocksEventReasons,
+                                               nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
+    found |= _ask_fields(nvml, teller, handle)
+    if found["mig"].get("v", [0])[0] == 1:
+        found["mig_devices"] = {"v": _ask_slices(nvml, teller, handle)}
+    for name in ("memory_bytes", "event_reasons", "mig_devices", *FIELDS):
+        if name in found:
+            teller.say(put=["gpus", str(index), name, found[name]])
+    return handle if _is_suspicious(found) else None
 
 
-def _questions(nvml: Any, handle: Any) -> list[tuple[str, Callable[..., Any], tuple[Any, ...]]]:
-    """Return (reading, call, arguments). Structures become plain lists in the order that nvml.h gives."""
+def _is_suspicious(found: dict[str, dict[str, Any]]) -> bool:
+    return (bool(found["event_reasons"].get("v", 0) & SUSPICIOUS_REASONS)
+            or found["temperature_c"].get("v", 0) >= HOT_C
+            or found["margin_c"].get("v", HOT_C) <= LITTLE_MARGIN_C
+            or found["utilization_percent"].get("v", [0])[0] >= BUSY_PERCENT)
 
-    def fields(call: Callable[..., Any], *names: str) -> Callable[..., Any]:
-        def read(*arguments: Any) -> list[int]:
-            answer = call(*arguments)
-            return [getattr(answer, name) for name in names]
 
-        read.__name__ = call.__name__
-        return read
+def _ask_again(nvml: Any, teller: _Teller, handles: dict[int, Any]) -> None:
+    """Repeat what changes fast, so that one moment is not taken for a state."""
+    told: dict[int, list[dict[str, Any]]] = {index: [] for index in handles}
+    for _ in range(SAMPLES if handles else 0):
+        time.sleep(SAMPLE_EVERY_S)
+        for index, handle in handles.items():
+            teller.place = f" of GPU {index}"
+            load = teller.ask(nvml.nvmlDeviceGetUtilizationRates, handle).get("v")
+            told[index].append({
+                "event_reasons": teller.ask_either(nvml.nvmlDeviceGetCurrentClocksEventReasons,
+                                                   nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle).get("v"),
+                "temperature_c": teller.ask(nvml.nvmlDeviceGetTemperature, handle, 0).get("v"),
+                "margin_c": teller.ask(nvml.nvmlDeviceGetMarginTemperature, handle).get("v"),
+                "clock_sm_mhz": teller.ask(nvml.nvmlDeviceGetClockInfo, handle, CLOCKS["sm"]).get("v"),
+                "pcie_generation": teller.ask(nvml.nvmlDeviceGetCurrPcieLinkGeneration, handle).get("v"),
+                "pstate": teller.ask(nvml.nvmlDeviceGetPerformanceState, handle).get("v"),
+                "gpu_percent": None if load is None else load.gpu,
+            })
+    for index, samples in told.items():
+        teller.say(put=["gpus", str(index), "samples", {"v": samples}])
 
-    def processes(call: Callable[..., Any]) -> Callable[..., Any]:
-        def read(device: Any) -> list[list[int | None]]:
-            return [[seen.pid, seen.usedGpuMemory] for seen in call(device)]
 
-        read.__name__ = call.__name__
-        return read
+def _fields(call: Callable[..., Any], *names: str) -> Callable[..., Any]:
+    """Return `call` with its structure as a plain list, in the order that nvml.h gives."""
 
-    def temperature(device: Any) -> int:
-        return int(nvml.nvmlDeviceGetTemperature(device, 0))
+    def read(*arguments: Any) -> list[int]:
+        answer = call(*arguments)
+        return [getattr(answer, name) for name in names]
 
-    def address(device: Any) -> str:
-        seen = nvml.nvmlDeviceGetPciInfo(device)
-        text = seen.busId.decode() if isinstance(seen.busId, bytes) else str(seen.busId)
-        return text.lower()[4:] if text.startswith("0000") and len(text) > 12 else text.lower()
+    read.__name__ = call.__name__
+    return read
 
-    temperature.__name__, address.__name__ = "nvmlDeviceGetTemperature", "nvmlDeviceGetPciInfo"
+
+def _processes(call: Callable[..., Any]) -> Callable[..., Any]:
+    def read(device: Any) -> list[list[int | None]]:
+        return [[seen.pid, seen.usedGpuMemory] for seen in call(device)]
+
+    read.__name__ = call.__name__
+    return read
+
+
+def _address(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `call` with its PCI address as sysfs writes it: `0000000F:01:00.0` is `000f:01:00.0`."""
+
+    def read(device: Any) -> str:
+        seen = call(device).busId
+        domain, _, rest = (seen.decode() if isinstance(seen, bytes) else str(seen)).lower().partition(":")
+        return f"{int(domain, 16):04x}:{rest}"
+
+    read.__name__ = call.__name__
+    return read
+
+
+def _questions(nvml: Any, handle: Any) -> list[Question]:
+    """Return (reading, call, arguments)."""
     one = [
-        ("name", nvml.nvmlDeviceGetName), ("uuid", nvml.nvmlDeviceGetUUID), ("address", address),
+        ("name", nvml.nvmlDeviceGetName), ("uuid", nvml.nvmlDeviceGetUUID),
+        ("address", _address(nvml.nvmlDeviceGetPciInfo)),
         ("serial", nvml.nvmlDeviceGetSerial), ("vbios", nvml.nvmlDeviceGetVbiosVersion),
         ("architecture", nvml.nvmlDeviceGetArchitecture),
         ("compute_capability", nvml.nvmlDeviceGetCudaComputeCapability),
-        ("memory_bytes", fields(nvml.nvmlDeviceGetMemoryInfo, "total", "free", "used")),
-        ("bar1_bytes", fields(nvml.nvmlDeviceGetBAR1MemoryInfo, "bar1Total", "bar1Free", "bar1Used")),
-        ("utilization_percent", fields(nvml.nvmlDeviceGetUtilizationRates, "gpu", "memory")),
-        ("temperature_c", temperature), ("margin_c", nvml.nvmlDeviceGetMarginTemperature),
+        ("bar1_bytes", _fields(nvml.nvmlDeviceGetBAR1MemoryInfo, "bar1Total", "bar1Free", "bar1Used")),
+        ("utilization_percent", _fields(nvml.nvmlDeviceGetUtilizationRates, "gpu", "memory")),
+        ("margin_c", nvml.nvmlDeviceGetMarginTemperature),
         ("power_mw", nvml.nvmlDeviceGetPowerUsage), ("power_limit_mw", nvml.nvmlDeviceGetEnforcedPowerLimit),
         ("power_default_mw", nvml.nvmlDeviceGetPowerManagementDefaultLimit),
         ("power_constraints_mw", nvml.nvmlDeviceGetPowerManagementLimitConstraints),
@@ -178,7 +261,6 @@ def _questions(nvml: Any, handle: Any) -> list[tuple[str, Callable[..., Any], tu
         ("fan_rpm", nvml.nvmlDeviceGetFanSpeedRPM),
         ("persistence", nvml.nvmlDeviceGetPersistenceMode), ("compute_mode", nvml.nvmlDeviceGetComputeMode),
         ("mig", nvml.nvmlDeviceGetMigMode), ("pstate", nvml.nvmlDeviceGetPerformanceState),
-        ("event_reasons", nvml.nvmlDeviceGetCurrentClocksEventReasons),
         ("pcie_generation", nvml.nvmlDeviceGetCurrPcieLinkGeneration),
         ("pcie_width", nvml.nvmlDeviceGetCurrPcieLinkWidth),
         ("pcie_max_generation", nvml.nvmlDeviceGetMaxPcieLinkGeneration),
@@ -186,10 +268,14 @@ def _questions(nvml: Any, handle: Any) -> list[tuple[str, Callable[..., Any], tu
         ("pcie_replays", nvml.nvmlDeviceGetPcieReplayCounter),
         ("ecc", nvml.nvmlDeviceGetEccMode), ("remapped_rows", nvml.nvmlDeviceGetRemappedRows),
         ("retired_pending", nvml.nvmlDeviceGetRetiredPagesPendingStatus),
-        ("compute_processes", processes(nvml.nvmlDeviceGetComputeRunningProcesses)),
-        ("graphics_processes", processes(nvml.nvmlDeviceGetGraphicsRunningProcesses)),
+        ("compute_processes", _processes(nvml.nvmlDeviceGetComputeRunningProcesses)),
+        ("graphics_processes", _processes(nvml.nvmlDeviceGetGraphicsRunningProcesses)),
     ]
-    asked: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = [(name, call, (handle,)) for name, call in one]
+    return [(name, call, (handle,)) for name, call in one] + _indexed_questions(nvml, handle)
+
+
+def _indexed_questions(nvml: Any, handle: Any) -> list[Question]:
+    asked: list[Question] = [("temperature_c", nvml.nvmlDeviceGetTemperature, (handle, 0))]
     asked += [(f"clock_{name}_mhz", nvml.nvmlDeviceGetClockInfo, (handle, kind)) for name, kind in CLOCKS.items()]
     asked += [(f"clock_{name}_max_mhz", nvml.nvmlDeviceGetMaxClockInfo, (handle, kind))
               for name, kind in CLOCKS.items()]
@@ -200,8 +286,27 @@ def _questions(nvml: Any, handle: Any) -> list[tuple[str, Callable[..., Any], tu
                                           ("corrected_aggregate", 0, 1), ("uncorrected_aggregate", 1, 1))]
     asked += [(f"retired_pages_{name}", nvml.nvmlDeviceGetRetiredPages, (handle, cause))
               for name, cause in (("single_bit", 0), ("double_bit", 1))]
-    asked += [(f"nvlink_{link}", nvml.nvmlDeviceGetNvLinkState, (handle, link)) for link in range(18)]
+    asked += [(f"nvlink_{link}", nvml.nvmlDeviceGetNvLinkState, (handle, link)) for link in range(NVLINKS)]
     return asked
+
+
+def _ask_memory(nvml: Any, teller: _Teller, handle: Any) -> dict[str, Any]:
+    """Return total, free and used bytes; a driver without version 2 counts its reserve as used."""
+    read = _fields(nvml.nvmlDeviceGetMemoryInfo, "total", "free", "used")
+    answer = teller.ask(read, handle, nvml.nvmlMemory_v2)
+    return teller.ask(read, handle) if "e" in answer else answer
+
+
+def _ask_slices(nvml: Any, teller: _Teller, handle: Any) -> list[list[Any]]:
+    """Return (UUID, name, bytes) of each MIG slice; None for what it would not say."""
+    found = []
+    for index in range(teller.ask(nvml.nvmlDeviceGetMaxMigDeviceCount, handle).get("v", 0)):
+        piece = teller.ask(nvml.nvmlDeviceGetMigDeviceHandleByIndex, handle, index).get("v")
+        if piece is not None:
+            memory = _ask_memory(nvml, teller, piece).get("v", [None])
+            found.append([teller.ask(nvml.nvmlDeviceGetUUID, piece).get("v"),
+                          teller.ask(nvml.nvmlDeviceGetName, piece).get("v"), memory[0]])
+    return found
 
 
 def _ask_fields(nvml: Any, teller: _Teller, handle: Any) -> dict[str, dict[str, Any]]:
@@ -220,4 +325,4 @@ def _ask_fields(nvml: Any, teller: _Teller, handle: Any) -> dict[str, dict[str, 
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else DEADLINE_S)

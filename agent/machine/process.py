@@ -9,7 +9,9 @@ import errno
 import os
 import select
 import signal
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.machine.api import Completed
@@ -23,6 +25,10 @@ OUTPUT_LIMIT_BYTES = 4 << 20
 _GRACE_S = 0.2
 _CHUNK_BYTES = 1 << 16
 _abandoned: set[int] = set()
+# Programs of ours that have to run apart: started by this Python, deaf to its environment variables. Tests and the
+# demo pass a stand-in library to them in FIRSTLIGHT_NVML_*.
+_OURS = {"firstlight-nvml": "nvml_probe.py"}
+_TOLD_TO_OURS = ("FIRSTLIGHT_NVML_LIBRARY", "FIRSTLIGHT_NVML_PROFILE", "FIRSTLIGHT_NVML_TRACE")
 
 
 def run_command(argv: Sequence[str], timeout_s: float) -> Completed:
@@ -59,8 +65,11 @@ def _find_command(name: str) -> str:
 
 
 def _spawn(argv: Sequence[str], out_end: int, err_end: int) -> int:
-    path = _find_command(argv[0])
     environment = {"PATH": ":".join(FOLDERS), "LC_ALL": "C.UTF-8", "HOME": os.environ.get("HOME", "/")}
+    if argv[0] in _OURS:
+        environment |= {name: os.environ[name] for name in _TOLD_TO_OURS if name in os.environ}
+        argv = (sys.executable, "-I", str(Path(__file__).with_name(_OURS[argv[0]])), *argv[1:])
+    path = _find_command(argv[0])
     actions = [
         (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, out_end, 1),

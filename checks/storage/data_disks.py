@@ -11,6 +11,8 @@ from agent.machine.mounts import MOUNTINFO, Mount, find_mount, observe_mounts
 from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.machine.api import Machine
     from agent.model.profile import DataDisk, ResolvedProfile
 
@@ -43,65 +45,44 @@ def judge(seen: Seen | None, profile: ResolvedProfile) -> list[Outcome]:
 
 def judge_disk(wanted: DataDisk, seen: Seen) -> Outcome:
     """Say the worst that is true of one data disk."""
-    name, found = identity(wanted), matching(seen.disks, wanted)
-    mount = seen.mounted[wanted.mount]
-    known = tuple(
-        f"{d.path}: serial {', '.join(d.serials) or 'none'}, {d.size_bytes} bytes"
-        for d in seen.disks
-        if d.serials or d.wwns
-    )
-    if not found:
-        return failed(
-            f"The data disk for {wanted.mount} ({name}) is not in this machine.",
-            subject=wanted.mount,
-            seen="absent",
-            expected=name,
-            evidence=[Evidence("/sys/block", known)],
-            remedy=Remedy(
-                steps=(
-                    "Power off; check the disk's cable or slot.",
-                    "If it was replaced, write the new disk's serial (`firstlight detect`) in the profile.",
-                )
-            ),
-        )
-    if len(found) > 1:
-        return failed(
-            f"{len(found)} disks carry {name}; it is not certain which one is meant.",
-            subject=wanted.mount,
-            seen=", ".join(disk.path for disk in found),
-            evidence=[Evidence("/sys/block", known)],
-            remedy=Remedy(steps=("Name the disk by serial, wwn and size together in the profile.",)),
-        )
-    disk = found[0]
+    found = matching(seen.disks, wanted)
+    if len(found) != 1:
+        return _not_one(wanted, seen, found)
+    return _judge_mount(wanted, found[0], seen.mounted[wanted.mount])
+
+
+def _not_one(wanted: DataDisk, seen: Seen, found: Sequence[BlockDevice]) -> Outcome:
+    name = identity(wanted)
+    known = tuple(f"{d.path}: serial {', '.join(d.serials) or 'none'}, {d.size_bytes} bytes"
+                  for d in seen.disks if d.serials or d.wwns)
+    evidence = [Evidence("/sys/block", known)]
+    if found:
+        return failed(f"{len(found)} disks carry {name}; it is not certain which one is meant.",
+                      subject=wanted.mount, seen=", ".join(disk.path for disk in found), evidence=evidence,
+                      remedy=Remedy(steps=("Name the disk by serial, wwn and size together in the profile.",)))
+    return failed(f"The data disk for {wanted.mount} ({name}) is not in this machine.", subject=wanted.mount,
+                  seen="absent", expected=name, evidence=evidence, remedy=Remedy(steps=(
+                      "Power off; check the disk's cable or slot.",
+                      "If it was replaced, write the new disk's serial (`firstlight detect`) in the profile.")))
+
+
+def _judge_mount(wanted: DataDisk, disk: BlockDevice, mount: Mount | None) -> Outcome:
+    name, point = identity(wanted), wanted.mount
     if mount is None:
-        return failed(
-            f"Data disk {disk.path} ({name}) is not mounted at {wanted.mount}.",
-            subject=wanted.mount,
-            seen="not mounted",
-            expected=disk.path,
-            evidence=[Evidence(MOUNTINFO)],
-        )
+        return failed(f"Data disk {disk.path} ({name}) is not mounted at {point}.", subject=point,
+                      seen="not mounted", expected=disk.path, evidence=[Evidence(MOUNTINFO)])
     evidence = [Evidence(MOUNTINFO, (f"{mount.device} {mount.point} {mount.fstype} {mount.source}",))]
     if mount.device != disk.number:
-        return failed(
-            f"At {wanted.mount} is {mount.source}, not data disk {disk.path} ({name}).",
-            subject=wanted.mount,
-            seen=mount.source,
-            expected=disk.path,
-            evidence=evidence,
-            remedy=Remedy(
-                steps=(
-                    f"See why: `findmnt {wanted.mount}` and /etc/fstab.",
-                    f"Unmount {mount.source}, then `firstlight fix storage.data-disks`.",
-                )
-            ),
-        )
+        return failed(f"At {point} is {mount.source}, not data disk {disk.path} ({name}).", subject=point,
+                      seen=mount.source, expected=disk.path, evidence=evidence, remedy=Remedy(steps=(
+                          f"See why: `findmnt {point}` and /etc/fstab.",
+                          f"Unmount {mount.source}, then `firstlight fix storage.data-disks`.")))
     if mount.fstype != "xfs":
-        return failed(f"{wanted.mount} is {mount.fstype}; data disks are XFS.", subject=wanted.mount,
-                      seen=mount.fstype, expected="xfs", evidence=evidence, remedy=Remedy(steps=(
+        return failed(f"{point} is {mount.fstype}; data disks are XFS.", subject=point, seen=mount.fstype,
+                      expected="xfs", evidence=evidence, remedy=Remedy(steps=(
                           "Copy the data away and decide by hand; Firstlight never formats a disk in use.",)))
-    return passed(f"Data disk {disk.path} ({name}) is mounted at {wanted.mount}.", subject=wanted.mount,
-                  seen=disk.path, evidence=evidence)
+    return passed(f"Data disk {disk.path} ({name}) is mounted at {point}.", subject=point, seen=disk.path,
+                  evidence=evidence)
 
 
 CHECK = Check(

@@ -54,7 +54,8 @@ del values["log-opts"]
 json.dump(values, open(path, "w"), indent=2)
 END
 systemctl restart docker""", "container.log-rotation"),
-    Drift("daemon.json cut in half", "head -c 40 /etc/docker/daemon.json >/tmp/half; cat /tmp/half >/etc/docker/daemon.json",
+    Drift("daemon.json cut in half",
+          "head -c 40 /etc/docker/daemon.json >/tmp/half; cat /tmp/half >/etc/docker/daemon.json",
           "container.daemon-json"),
     Drift("NVIDIA runtime no longer registered",
           """python3 - <<'END'

@@ -51,8 +51,10 @@ MACHINE: dict[str, Any] = NODE | {
 _STAND_IN = """
 for name in %(names)s; do
   mkdir -p "$work/$name/DEBIAN"
-  printf 'Package: %%s\\nVersion: %(version)s\\nArchitecture: all\\nMaintainer: bed <bed@localhost>\\nDescription: stand-in\\n' \\
-    "$name" >"$work/$name/DEBIAN/control"
+  {
+    printf 'Package: %%s\\nVersion: %(version)s\\nArchitecture: all\\n' "$name"
+    printf 'Maintainer: bed <bed@localhost>\\nDescription: stand-in\\n'
+  } >"$work/$name/DEBIAN/control"
 done
 mkdir -p "$work/nvidia-container-toolkit-base/usr/bin"
 cd "$work/nvidia-container-toolkit-base/usr/bin"

@@ -93,7 +93,8 @@ def test_a_login_and_a_service_have_the_limit(story: Story) -> None:
     assert login.split() == [nofile, nofile]
     shown = story.node.must(["systemctl", "show", "--value", "-p", "DefaultLimitNOFILE,DefaultLimitNOFILESoft"])
     assert set(shown.split()) == {nofile}
-    process = story.node.must(["systemd-run", "-q", "--wait", "--pipe", "prlimit", "-n", "-o", "HARD,SOFT", "--noheadings"])
+    process = story.node.must(
+        ["systemd-run", "-q", "--wait", "--pipe", "prlimit", "-n", "-o", "HARD,SOFT", "--noheadings"])
     assert process.split() == [nofile, nofile]
 
 
@@ -134,7 +135,7 @@ def test_the_backup_is_scheduled_and_copies(story: Story) -> None:
 
 
 def test_our_unit_files_are_valid(story: Story) -> None:
-    story.node.sh("systemd-analyze verify /etc/systemd/system/firstlight-*.timer /etc/systemd/system/firstlight-*.service")
+    story.node.sh("cd /etc/systemd/system; systemd-analyze verify firstlight-*.timer firstlight-*.service")
 
 
 def test_no_unit_has_failed(story: Story) -> None:

@@ -17,8 +17,8 @@ arch=$(dpkg --print-architecture); out=%(folder)s/$arch; mkdir -p $out
 gpg --batch --armor --export >%(folder)s/gpgkey
 for name in libnvidia-container1 libnvidia-container-tools nvidia-container-toolkit-base nvidia-container-toolkit; do
   made=$(mktemp -d); chmod 755 $made; mkdir -p $made/DEBIAN $made/usr/bin $made/usr/share/doc/$name
-  printf 'Package: %%s\nVersion: %(version)s\nArchitecture: %%s\nMaintainer: bed <bed@localhost>\nDescription: stand-in\n' \
-    $name $arch >$made/DEBIAN/control
+  { printf 'Package: %%s\nVersion: %(version)s\nArchitecture: %%s\n' $name $arch
+    printf 'Maintainer: bed <bed@localhost>\nDescription: stand-in\n'; } >$made/DEBIAN/control
   echo stand-in >$made/usr/share/doc/$name/README
   if [ $name = nvidia-container-toolkit-base ]; then
     printf '#!/bin/sh\nexec runc "$@"\n' >$made/usr/bin/nvidia-container-runtime
@@ -31,7 +31,8 @@ for name in libnvidia-container1 libnvidia-container-tools nvidia-container-tool
   rm -r $made
 done
 cd $out
-printf 'Origin: bed\nSHA256:\n %%s %%s Packages\n' $(sha256sum <Packages | cut -d' ' -f1) $(stat -c %%s Packages) >Release
+sum=$(sha256sum <Packages | cut -d' ' -f1)
+printf 'Origin: bed\nSHA256:\n %%s %%s Packages\n' $sum $(stat -c %%s Packages) >Release
 gpg --batch --yes --quiet --clearsign -o InRelease Release
 """
 

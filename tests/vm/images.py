@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.node.images import CACHE, image_key, install, made_once, node_root, shell
 
 PACKAGES = ("linux-image-cloud-amd64", "initramfs-tools", "zstd", "openssh-server", "docker.io", "iptables",
-            "xfsprogs", "rsync", "chrony")
+            "xfsprogs", "rsync", "chrony", "curl", "fio", "nvme-cli", "pciutils", "smartmontools")
 DISK_SIZE = "8G"
 NETWORK = "[Match]\nName=e*\n[Network]\nDHCP=yes\n"
 KEY_UNIT = """[Unit]

@@ -54,3 +54,7 @@ def test_a_container_and_a_machine_without_boot_images_are_not_applicable():
 
 def test_an_unreadable_boot_folder_is_unknown():
     assert only(CHECK, machine("6.1.0-9-amd64", errors={"/boot": DENIED})).verdict == "unknown"
+
+
+def test_a_kept_copy_of_an_image_does_not_count():
+    assert only(CHECK, machine("6.1.0-9-amd64", "6.1.0-9-amd64", "6.1.0-99-amd64.old")).verdict == "pass"

@@ -142,3 +142,19 @@ def test_no_dockerd_a_stale_pid_and_a_capped_container_are_not_applicable():
 
 def test_limits_of_dockerd_that_cannot_be_read_are_unknown():
     assert only(limits_docker.CHECK, docker(1, errors={"/proc/321/limits": DENIED})).verdict == "unknown"
+
+
+def test_limits_the_profile_leaves_alone_are_not_applicable_everywhere():
+    alone = OFF | {"container": {"docker": {"enabled": False}}}
+    for check in (limits_login, limits_session, limits_service, limits_docker):
+        assert only(check.CHECK, FakeMachine(), **alone).verdict == "not-applicable"
+
+
+def test_outside_a_container_the_limit_of_pid_1_excuses_nothing():
+    machine = docker(4096, files={"/proc/1/limits": process(1024, 4096)})
+    assert only(limits_docker.CHECK, machine).verdict == "warn"
+
+
+def test_a_container_with_room_enough_is_judged_like_a_machine():
+    roomy = {**CONTAINER, "/proc/1/limits": process(1024, 2_000_000)}
+    assert only(limits_docker.CHECK, docker(4096, files=roomy)).verdict == "warn"

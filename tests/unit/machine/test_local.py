@@ -2,10 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,23 +10,6 @@ from agent.machine.local import LocalMachine
 from agent.model.errors import Missing, Unobservable
 
 MACHINE = LocalMachine()
-NOBODY = 65534
-
-
-@pytest.fixture
-def closed_to_us() -> Iterator[Path]:
-    """A folder that everybody may enter; root becomes nobody while the test runs."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        (Path(folder) / "x").write_text("")
-        (Path(folder) / "x").chmod(0)
-        (Path(folder) / "closed").mkdir(mode=0)
-        root = os.geteuid() == 0
-        if root:
-            os.seteuid(NOBODY)
-        yield Path(folder)
-        if root:
-            os.seteuid(0)
 
 
 def test_files_of_proc_and_sys_are_read_although_they_have_no_size():
@@ -95,15 +75,18 @@ def test_space_is_that_of_the_filesystem():
     assert 0 <= space.available_bytes <= space.total_bytes
 
 
-def test_what_may_not_be_read_is_unobservable_and_not_missing(closed_to_us):
-    with pytest.raises(Unobservable, match=r"cannot be read: Permission denied") as caught:
-        MACHINE.read(f"{closed_to_us}/x")
+def test_what_may_not_be_read_is_unobservable_and_not_missing(open_folder, as_nobody):
+    (open_folder / "x").write_text("")
+    (open_folder / "x").chmod(0)
+    with as_nobody(), pytest.raises(Unobservable, match=r"cannot be read: Permission denied") as caught:
+        MACHINE.read(f"{open_folder}/x")
     assert not isinstance(caught.value, Missing)
 
 
-def test_whether_something_stands_in_a_closed_folder_cannot_be_told(closed_to_us):
-    with pytest.raises(Unobservable, match="Permission denied"):
-        MACHINE.exists(f"{closed_to_us}/closed/x")
+def test_whether_something_stands_in_a_closed_folder_cannot_be_told(open_folder, as_nobody):
+    (open_folder / "closed").mkdir(mode=0)
+    with as_nobody(), pytest.raises(Unobservable, match="Permission denied"):
+        MACHINE.exists(f"{open_folder}/closed/x")
 
 
 def test_a_link_that_leads_to_itself_is_unobservable(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from agent.config import profiles
 from agent.model.errors import ProfileError
+from tests.conftest import AsNobody
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,12 +126,12 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
     assert "loop.yml:1:1: " in _message(tmp_path / "loop.yml")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
-    file = tmp_path / "p.yml"
+def test_a_file_that_may_not_be_read_is_told(open_folder: Path, as_nobody: AsNobody) -> None:
+    file = open_folder / "p.yml"
     file.write_text("name: x\n")
     file.chmod(0)
-    assert "Permission denied; look at its permissions" in _message(file)
+    with as_nobody():
+        assert "Permission denied; look at its permissions" in _message(file)
 
 
 def test_a_name_that_is_none_gets_the_nearest() -> None:

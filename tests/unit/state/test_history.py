@@ -15,6 +15,7 @@ from agent.state import history as module
 from agent.state.atomic import write_atomic
 from agent.state.folder import state_folder
 from agent.state.history import History
+from tests.conftest import AsNobody
 from tests.unit.report.sample import HEALTHY, REPORT
 
 
@@ -104,11 +105,10 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         History(tmp_path / "file" / "below")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(StateError, match="cannot be used"):
-        History(tmp_path)
+def test_a_folder_that_may_not_be_written_is_told(open_folder: Path, as_nobody: AsNobody) -> None:
+    open_folder.chmod(0o555)
+    with as_nobody(), pytest.raises(StateError, match="cannot be used"):
+        History(open_folder)
 
 
 def test_nobody_else_may_read_the_history(tmp_path: Path) -> None:

@@ -1,0 +1,132 @@
+"""The NVIDIA driver without NVML: what is loaded, what lies on disk, and what the next boot will find."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.machine.gpu import loaded_version
+from agent.model.errors import Missing
+
+if TYPE_CHECKING:
+    from agent.machine.api import Machine
+
+LIBRARY = "libnvidia-ml.so.1"
+_LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",
+                    "/usr/lib/wsl/lib", "/usr/local/nvidia/lib64")
+# nvidia.ko, and Debian's nvidia-current.ko and nvidia-current-open.ko
+_MODULE = re.compile(r"(\S*/nvidia(?:-current(?:-open)?|-open|-tesla[-\d]*|-legacy[-\w]*)?\.ko(?:\.(?:xz|zst|gz))?):")
+_RELEASE = re.compile(r"vmlinu[xz]-(.+?)(?:\.efi\.signed)?")
+_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class DriverModule:
+    """A module file for one kernel. `flavour`: open or proprietary; `signer` empty when not signed or not told."""
+
+    kernel: str
+    path: str
+    version: str = ""
+    flavour: str = ""
+    signer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverState:
+    """The driver by its parts; an empty text means that this part is not there.
+
+    `running` and `next` are the module files for the running kernel and the one the next boot will take
+    (None: no module for it). `nodes` are the device files /dev/nvidia*.
+    """
+
+    loaded: str
+    flavour: str
+    library: str
+    library_path: str
+    running_kernel: str
+    next_kernel: str
+    running: DriverModule | None
+    next: DriverModule | None
+    nouveau: bool
+    nodes: tuple[str, ...]
+
+
+def observe_driver(machine: Machine) -> DriverState:
+    """Return the state of the driver; raises Unobservable when a part of it cannot be looked at."""
+    running = machine.read("/proc/sys/kernel/osrelease").strip()
+    following = observe_next_kernel(machine, running)
+    path = find_library(machine)
+    module = find_module(machine, running)
+    return DriverState(
+        loaded=loaded_version(machine), flavour=observe_flavour(machine),
+        library=version_of(path), library_path=path, running_kernel=running, next_kernel=following,
+        running=module, next=module if following == running else find_module(machine, following),
+        nouveau=machine.exists("/sys/module/nouveau"),
+        nodes=tuple(f"/dev/{name}" for name in machine.listing("/dev") if name.startswith("nvidia")),
+    )
+
+
+def observe_flavour(machine: Machine) -> str:
+    """Return "open" or "proprietary" for the loaded module, empty when none is loaded or it does not say."""
+    try:
+        text = machine.read("/proc/driver/nvidia/version")
+    except Missing:
+        return ""
+    first = text.partition("\n")[0]
+    return "open" if "Open Kernel Module" in first else "proprietary" if "Kernel Module" in first else ""
+
+
+def find_library(machine: Machine) -> str:
+    """Return the file behind libnvidia-ml.so.1 in the linker's folders, links followed; empty when absent."""
+    for folder in _LIBRARY_FOLDERS:
+        path = f"{folder}/{LIBRARY}"
+        for _ in range(10):
+            try:
+                seen = machine.status(path)
+            except Missing:
+                break
+            if seen.kind != "link":
+                return path
+            path = seen.target if seen.target.startswith("/") else f"{path.rpartition('/')[0]}/{seen.target}"
+    return ""
+
+
+def version_of(path: str) -> str:
+    """Return the version at the end of a library's file name: `libnvidia-ml.so.580.95.05` → 580.95.05."""
+    found = _VERSION.fullmatch(path.rpartition(".so.")[2])
+    return found[0] if found else ""
+
+
+def observe_next_kernel(machine: Machine, running: str) -> str:
+    """Return the release the boot loader takes by default: the newest image in /boot; `running` without images."""
+    try:
+        names = machine.listing("/boot")
+    except Missing:
+        return running
+    found = [match[1] for name in names if (match := _RELEASE.fullmatch(name)) and not match[1].endswith((".old", ".bak"))]
+    return max(found, key=_order, default=running)
+
+
+def _order(release: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", release)[1:]]
+
+
+def find_module(machine: Machine, kernel: str) -> DriverModule | None:
+    """Return the driver's module for a kernel release, None when modules.dep names none."""
+    folder = f"/lib/modules/{kernel}"
+    try:
+        dependencies = machine.read(f"{folder}/modules.dep", limit_bytes=8 << 20)
+    except Missing:
+        return None
+    found = re.search(rf"^{_MODULE.pattern}", dependencies, re.MULTILINE)
+    if found is None:
+        return None
+    path = found[1] if found[1].startswith("/") else f"{folder}/{found[1]}"
+    try:
+        fields = dict(line.partition(":")[::2] for line in reversed(machine.run(("modinfo", path)).out.splitlines()))
+    except Missing:
+        return DriverModule(kernel, path)
+    told = {name: fields.get(name, "").strip() for name in ("version", "license", "signer")}
+    flavour = "open" if "GPL" in told["license"] else "proprietary" if told["license"] else ""
+    return DriverModule(kernel, path, told["version"], flavour, told["signer"])
