@@ -1,4 +1,4 @@
-"""`firstlight explain`: what a check looks at, why, and what repairs it."""
+"""`firstlight explain`: a check, a Xid, or a pasted error text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "what", nargs="?", metavar="ID|AREA", help="a check, or an area; nothing lists all checks"
+        "what",
+        nargs="*",
+        metavar="ID|AREA|xid N|TEXT",
+        help="a check, an area, `xid 79`, an error text, or - to read it; nothing lists all checks",
     )
     options.add_profile(parser)
     options.add_machine(parser)
@@ -27,21 +30,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain one check, or list several."""
+    """Explain a Xid or an error text, else one check, or list several."""
+    what = " ".join(args.what)
+    return 0 if _explain_text(what, args) else _explain_check(what, args)
+
+
+def _explain_text(what: str, args: argparse.Namespace) -> bool:
+    """Print what is known of a text and return True; False when it can only be the name of a check."""
+    from agent.matrix.explanation import explain_text, to_document
+    from agent.model.errors import UsageError
+
+    text = sys.stdin.read() if what == "-" else what
+    found = explain_text(text)
+    if not found and (what == "-" or " " in what):
+        raise UsageError("no rule knows this text", "paste the line that names the error, or try: xid N")
+    if args.output == "json" and found:
+        from agent.report.json import render_envelope
+
+        sys.stdout.write(render_envelope([to_document(item) for item in found], command="explain"))
+    elif found:
+        from agent.matrix.render import render_explanation
+
+        sys.stdout.write("\n".join(render_explanation(item, terminal.width()) for item in found))
+    return bool(found)
+
+
+def _explain_check(what: str, args: argparse.Namespace) -> int:
     from agent.app import App
 
     app = App(capture=args.machine, profile=args.profile)
-    chosen = app.checks((args.what,) if args.what else ())
-    expected = app.expected(chosen[args.what]) if args.what in chosen else {}
+    chosen = app.checks((what,) if what else ())
+    expected = app.expected(chosen[what]) if what in chosen else {}
     if args.output == "json":
         from agent.report.json import render_envelope
 
         data = {check_id: _document(check) for check_id, check in chosen.items()}
-        if args.what in chosen:
-            data[args.what]["expected"] = expected
+        if what in chosen:
+            data[what]["expected"] = expected
         sys.stdout.write(render_envelope(data, command="explain"))
-    elif args.what in chosen:
-        sys.stdout.write(_page(args.what, chosen[args.what], expected, terminal.width()))
+    elif what in chosen:
+        sys.stdout.write(_page(what, chosen[what], expected, terminal.width()))
     else:
         wide = max(len(check_id) for check_id in chosen)
         sys.stdout.writelines(

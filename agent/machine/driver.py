@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.machine.gpu import loaded_version
 from agent.model.errors import Missing
 
 if TYPE_CHECKING:
@@ -67,6 +66,14 @@ def observe_driver(machine: Machine) -> DriverState:
     )
 
 
+def loaded_version(machine: Machine) -> str:
+    """Return the version of the loaded kernel module, empty when none is loaded."""
+    try:
+        return machine.read("/sys/module/nvidia/version").strip()
+    except Missing:
+        return ""
+
+
 def observe_flavour(machine: Machine) -> str:
     """Return "open" or "proprietary" for the loaded module, empty when none is loaded or it does not say."""
     try:
@@ -104,8 +111,8 @@ def observe_next_kernel(machine: Machine, running: str) -> str:
         names = machine.listing("/boot")
     except Missing:
         return running
-    found = [match[1] for name in names if (match := _RELEASE.fullmatch(name)) and not match[1].endswith((".old", ".bak"))]
-    return max(found, key=_order, default=running)
+    releases = [match[1] for name in names if (match := _RELEASE.fullmatch(name))]
+    return max((name for name in releases if not name.endswith((".old", ".bak"))), key=_order, default=running)
 
 
 def _order(release: str) -> list[tuple[int, str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.machine import pci
-from agent.model.errors import Missing, Unobservable
+from agent.model.errors import Unobservable
 from agent.model.gpu import Gpu, GpuMemory, GpuView, NotSupported, Reading, Unread
 
 if TYPE_CHECKING:
@@ -92,25 +92,13 @@ def _gpu(index: int, seen: dict[str, Any], driver: str, silence: str) -> Gpu:
     codes = {answer.get("e") for answer in seen.values()}
     handle = seen.get("handle", {}).get("e", 0)
     lost = next((code for code in (LOST, RESET_REQUIRED) if code in codes), handle)
-    if silence:
-        readings = _Silent(readings, silence)
 
     def told(name: str) -> str:
         value = readings.get(name)
         return value if isinstance(value, str) else ""
 
-    return Gpu(index, told("uuid"), told("name"), told("address"), readings, _explained(lost) if lost else "", lost)
-
-
-class _Silent(dict[str, Reading[object]]):
-    """Readings of a card whose questions were cut off: those not asked are Unread for that reason."""
-
-    def __init__(self, readings: dict[str, Reading[object]], silence: str) -> None:
-        super().__init__(readings)
-        self._silence = Unread(silence)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return super().get(name, self._silence)
+    return Gpu(index, told("uuid"), told("name"), told("address"), readings, _explained(lost) if lost else "",
+               lost, silence)
 
 
 def _reading(name: str, answer: dict[str, Any], driver: str) -> Reading[object]:
@@ -120,7 +108,7 @@ def _reading(name: str, answer: dict[str, Any], driver: str) -> Reading[object]:
     if code == _NOT_SUPPORTED or (code == _INVALID and _OPEN_ENDED.fullmatch(name)):
         return NotSupported()
     if code == _NO_FUNCTION:
-        return NotSupported(f"driver {driver} is too old to be asked" if driver else "the driver is too old to be asked")
+        return NotSupported(f"driver {driver or 'of this machine'} is too old to be asked")
     return Unread(_explained(code))
 
 
@@ -174,11 +162,3 @@ def _host_memory(machine: Machine) -> tuple[int, int]:
         return int(meminfo["MemTotal"]) << 10, int(meminfo["MemAvailable"]) << 10
     except KeyError as error:
         raise Unobservable(f"/proc/meminfo has no line {error}") from error
-
-
-def loaded_version(machine: Machine) -> str:
-    """Return the version of the loaded kernel module, empty when none is loaded."""
-    try:
-        return machine.read("/sys/module/nvidia/version").strip()
-    except Missing:
-        return ""

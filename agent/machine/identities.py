@@ -16,8 +16,9 @@ _SERIAL_FILE = re.compile(
     r"|class/dmi/id/(?:product_serial|product_uuid|board_serial|chassis_serial|chassis_asset_tag))'?$")
 _SERIAL_PAGE = re.compile(r"read '?/sys/block/[^/]+/device/vpd_pg80'?$")
 _SERIAL_FIELD = re.compile(
-    r"""(?:"(?:serial|serial_number|SerialNumber|sn|wwn)"\s*:\s*"(?:naa\.|eui\.|0x)?|ID_SERIAL_SHORT="?
+    r"""(?:"(?:serial|serial_number|SerialNumber|sn|wwn)"\s*:\s*(?:\{"v":\s*)?"(?:naa\.|eui\.|0x)?|ID_SERIAL_SHORT="?
         |Serial\ [Nn]umber:\s*)([\w-]{6,})""", re.VERBOSE)
+_GPU_UUID = re.compile(r"\b(?:GPU|MIG)-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 _SERIAL_LENGTH = 6
 _PASSWD_FIELDS = 7
 
@@ -71,6 +72,7 @@ def _serials(answers: Answers) -> Iterator[str]:
             candidates.append(page[4:].decode("latin-1").strip("\0 \n"))
         else:
             candidates += _SERIAL_FIELD.findall(_texts(answer))
+            candidates += _GPU_UUID.findall(_texts(answer))
     for serial in candidates:
         if len(serial) >= _SERIAL_LENGTH and re.search(r"[1-9]", serial):
             yield serial

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Long enough for eight cards that initialise one after the other because persistence mode is off.
 DEADLINE_S = 6.0
+GRACE_S = 0.2
 LIMIT_BYTES = 3 << 20
 CLOCKS = {"graphics": 0, "sm": 1, "memory": 2}
 THRESHOLDS = {"shutdown": 0, "slowdown": 1, "memory_max": 2, "gpu_max": 3}
@@ -56,10 +57,16 @@ def main(deadline_s: float) -> None:
     os.close(write_end)
     text, closed = _read(lines, time.monotonic() + deadline_s)
     os.kill(pid, signal.SIGKILL)
-    if closed:
-        os.waitpid(pid, 0)
+    _reap(pid)
     os.write(1, json.dumps(_assemble(text, died=closed)).encode() + b"\n")
     os._exit(0)
+
+
+def _reap(pid: int) -> None:
+    """Reap the child if it can die; one that is stuck in the driver is left to init."""
+    end = time.monotonic() + GRACE_S
+    while os.waitpid(pid, os.WNOHANG)[0] == 0 and time.monotonic() < end:
+        time.sleep(0.005)
 
 
 def _read(lines: int, end: float) -> tuple[bytes, bool]:

@@ -29,7 +29,8 @@ class Gpu:
     """One GPU as NVML shows it. `readings` by the names of agent/machine/nvml_probe.py, units in the names.
 
     `address` is the PCI address in sysfs form (0000:04:00.0). `lost` is the error when the card itself is gone,
-    `lost_code` NVML's number for it (15 lost, 16 reset required; 0 none).
+    `lost_code` NVML's number for it (15 lost, 16 reset required; 0 none). `silence` says why not everything was
+    asked.
     """
 
     index: int
@@ -39,6 +40,7 @@ class Gpu:
     readings: dict[str, Reading[object]] = field(default_factory=dict)
     lost: str = ""
     lost_code: int = 0
+    silence: str = ""
 
     @property
     def label(self) -> str:
@@ -52,7 +54,7 @@ class Gpu:
 
     def reading(self, name: str) -> Reading[object]:
         """Return a reading; one that was never asked for is Unread."""
-        return self.readings.get(name, Unread(f"{name} was not read"))
+        return self.readings.get(name, Unread(self.silence or f"{name} was not read"))
 
     def number(self, name: str) -> Reading[int]:
         """Return a reading that is one whole number."""
@@ -66,7 +68,7 @@ class Gpu:
         seen = self.reading(name)
         if isinstance(seen, NotSupported | Unread):
             return seen
-        if isinstance(seen, list) and all(isinstance(item, int) for item in seen) and len(seen) in (count or len(seen),):
+        if isinstance(seen, list) and (not count or len(seen) == count) and all(isinstance(n, int) for n in seen):
             return tuple(seen)
         return Unread(f"{name} is no list of {count or 'whole'} numbers: {seen!r}")
 

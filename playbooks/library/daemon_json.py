@@ -15,6 +15,7 @@ from ansible.module_utils.engine import (
     flag_place,
     not_in_force,
     seen_engine,
+    survives_restart,
 )
 from ansible.module_utils.merge import differences, merged, rendered, shown
 
@@ -106,7 +107,7 @@ def refusal(engine, config, action, path, allow_disruption):
     if twice:
         return (f"dockerd will not start with a key both in {path} and on its command line: "
                 f"{'; '.join(twice)}. Remove one of the two")
-    if action == "restart" and not allow_disruption and engine.info.get("LiveRestoreEnabled") is not True:
+    if action == "restart" and not allow_disruption and not survives_restart(engine, config):
         busy = running_containers()
         if busy:
             return ("docker.service must be restarted, which stops its containers: " + "; ".join(busy)

@@ -122,7 +122,7 @@ def keep_mounted(host: Host, decision: Decision, path: str, check: bool, result:
     if not is_mounted(decision):
         result.add(f"mount {mount}", "not mounted", f"mounted with {','.join(wanted)}")
         if not check:
-            data_mount.mount(host, mount, path)
+            data_mount.mount(host, decision.disk, mount, path)
     else:
         in_force = data_mount.seen_at(mount)[3]
         missing = data_mount.missing_options(wanted, in_force)
@@ -153,10 +153,10 @@ def _mount_anew(host: Host, decision: Decision, path: str, missing: list[str], c
             f"{', '.join(users[:5])}. Stop these, or restart the machine"
         )
     if not check:
-        code, _, err = host.run("umount", mount)
+        code, _, err = host.run("umount", mount, timeout_s=data_mount.MOUNT_TIMEOUT_S)
         if code != 0:
             raise Refused(f"{mount} could not be unmounted to give it {', '.join(missing)}: {err.strip()}")
-        data_mount.mount(host, mount, path)
+        data_mount.mount(host, decision.disk, mount, path)
 
 
 def keep(host: Host, declared: list[Declared], ledger: str, path: str, check: bool, result: Result) -> None:
@@ -195,8 +195,8 @@ def main() -> None:
     )
     values = module.params
     declared = [
-        Declared(one["serial"], one["wwn"], one["size"], one["label"], one["mount"], tuple(one["options"]),
-                 one["adopt_uuid"])
+        Declared(one["serial"], one["wwn"], one["size"], one["label"], os.path.normpath(one["mount"]),
+                 tuple(one["options"]), one["adopt_uuid"])
         for one in values["disks"]
     ]
     result = Result()

@@ -11,7 +11,15 @@ from ansible.module_utils.atomic import read_text, write_atomic
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.busy import gpu_containers, running_containers
 from ansible.module_utils.debs import AptError, available, install, installed, update
-from ansible.module_utils.engine import UNIT, daemon_info, run, seen_engine, unit_properties
+from ansible.module_utils.engine import (
+    UNIT,
+    daemon_info,
+    run,
+    seen_engine,
+    survives_restart,
+    unit_properties,
+)
+from ansible.module_utils.merge import NotAnObjectError, parse_object
 
 DOCUMENTATION = r"""
 module: docker_engine
@@ -39,6 +47,7 @@ RETURN = r"""
 changes: {description: "What changed: target, before, after.", returned: success, type: list}
 """
 
+DAEMON_JSON = "/etc/docker/daemon.json"
 DROP_IN = "/etc/systemd/system/docker.service.d/60-firstlight.conf"
 SOURCE = "/etc/apt/sources.list.d/firstlight-docker.sources"
 OURS = "# Written by Firstlight.\n[Service]\nLimitNOFILE="
@@ -115,7 +124,10 @@ def disturbed(engine, allow_disruption):
     """Return why docker.service must not be restarted after a daemon-reload, or ""."""
     if not engine.running or allow_disruption:
         return ""
-    live = engine.info.get("LiveRestoreEnabled") is True
+    try:
+        live = survives_restart(engine, parse_object(read_text(DAEMON_JSON) or ""))
+    except NotAnObjectError:
+        live = False
     busy = gpu_containers() if live else running_containers()
     if not busy:
         return ""

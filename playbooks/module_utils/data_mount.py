@@ -11,6 +11,7 @@ from ansible.module_utils import fstab
 from ansible.module_utils.atomic import read_text, write_atomic
 from ansible.module_utils.blockdev import Disk, Host, Refused, Unknown
 
+MOUNT_TIMEOUT_S = 900  # XFS may have a long log to recover
 OURS = ("nofail", "x-systemd.device-timeout=10s")
 # Options the kernel shows only by the absence of their opposite.
 OPPOSITES = {
@@ -161,11 +162,15 @@ def _errors(text: str) -> list[str]:
         return fstab.verify(stream.name)
 
 
-def mount(host: Host, point: str, fstab_path: str) -> None:
-    """Mount what fstab says at `point`. Raises Unknown."""
+def mount(host: Host, disk: Disk, point: str, fstab_path: str) -> None:
+    """Mount what fstab says at `point`. Raises Unknown.
+
+    The mount(8) of a run that was killed may get there first; then the disk is mounted, and that is well.
+    """
     table = [] if fstab_path == "/etc/fstab" else ["--fstab", fstab_path]
-    code, _, err = host.run("mount", *table, point)
-    if code != 0:
+    code, _, err = host.run("mount", *table, point, timeout_s=MOUNT_TIMEOUT_S)
+    seen = seen_at(point)
+    if code != 0 and (seen is None or seen[0] != disk.number):
         raise Unknown(f"mount {point} ended with {code}: {err.strip()}")
 
 
@@ -175,7 +180,8 @@ def remount(host: Host, point: str, options: list[str]) -> None:
     relatime takes effect on a noatime mount only behind atime (mount adds to the options in force).
     """
     options = [*["atime"] * ("relatime" in options), *options]
-    code, _, err = host.run("mount", "-o", ",".join(["remount", *options]), point)
+    argv = ("mount", "-o", ",".join(["remount", *options]), point)
+    code, _, err = host.run(*argv, timeout_s=MOUNT_TIMEOUT_S)
     if code != 0:
         raise Unknown(f"mount -o remount {point} ended with {code}: {err.strip()}")
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 
-from ansible.module_utils.blockdev import Disk, Host, Unknown
+from ansible.module_utils.blockdev import PATH, Disk, Host, Unknown
 
 MIB = 1 << 20
 ENDS_BYTES = 16 * MIB
@@ -139,4 +140,16 @@ def guard_lsblk(host: Host, disk: Disk, handle: int) -> str:
     return f"lsblk shows it mounted at {', '.join(mounts)}" if mounts else ""
 
 
-GUARDS = (guard_blkid, guard_wipefs, guard_lsblk, guard_zero)
+def guard_health(host: Host, disk: Disk, handle: int) -> str:
+    """Return "" unless the disk says of itself that it fails; without smartctl, or without an answer, "" too."""
+    if shutil.which("smartctl", path=PATH) is None:
+        return ""
+    _, out, _ = host.run("smartctl", "--json", "--health", disk.path)
+    try:
+        passed = json.loads(out).get("smart_status", {}).get("passed")
+    except (ValueError, AttributeError):
+        return ""
+    return "its own health check (SMART) says that it is failing" if passed is False else ""
+
+
+GUARDS = (guard_health, guard_blkid, guard_wipefs, guard_lsblk, guard_zero)

@@ -6,6 +6,7 @@ A JSON file, {"schema": 1, "disks": {UUID: entry}}. `making` is written before m
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import asdict, dataclass, field
 
@@ -13,6 +14,7 @@ from ansible.module_utils.atomic import read_text, write_atomic
 from ansible.module_utils.blockdev import Disk, Refused
 
 STATES = ("making", "ready")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ def load(path: str) -> dict[str, Entry]:
     except (KeyError, TypeError, AttributeError) as error:
         raise Refused(f"{path}:1:1: not a ledger of data disks ({error}); repair or restore it") from error
     if document.get("schema") != 1 or any(
-        entry.uuid != uuid or entry.state not in STATES for uuid, entry in found.items()
+        entry.uuid != uuid or not UUID.fullmatch(uuid) or entry.state not in STATES
+        or not isinstance(entry.serials, list) or not isinstance(entry.wwns, list)
+        for uuid, entry in found.items()
     ):
         raise Refused(f"{path}:1:1: not a ledger this version understands; repair or restore it")
     return found

@@ -38,7 +38,14 @@ class Decision:
 
 
 def check_declared(disks: list[Declared]) -> None:
-    """Refuse declarations that contradict each other: one label, mount point, serial or WWN given twice."""
+    """Refuse declarations that contradict each other (one label, mount point, serial or WWN given twice).
+
+    An option with a comma or a space in it would be more than one option, or two fields, in fstab.
+    """
+    for disk in disks:
+        for option in disk.options:
+            if not option or any(letter.isspace() or letter in ",#" for letter in option):
+                raise Refused(f"{disk.said()}: {option!r} is not one mount option")
     for name, value in (("label", "label"), ("mount point", "mount"), ("serial", "serial"), ("WWN", "wwn")):
         seen = [getattr(disk, value) for disk in disks if getattr(disk, value)]
         twice = sorted({one for one in seen if seen.count(one) > 1})

@@ -91,6 +91,15 @@ def engine_process():
         return False
 
 
+def survives_restart(engine, config):
+    """Return whether containers live through a restart: live-restore in force now, and still on afterwards.
+
+    An engine that comes up without it stops what the one before left running.
+    """
+    stays = config.get("live-restore") is True or "--live-restore" in engine.arguments
+    return stays and engine.info.get("LiveRestoreEnabled") is True
+
+
 def unit_properties():
     """Return docker.service's properties as systemd gives them; {} without systemd."""
     code, out, _ = run("systemctl", "show", UNIT, f"--property={_PROPERTIES}")

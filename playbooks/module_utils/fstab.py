@@ -72,11 +72,12 @@ def with_entry(text: str, entry: Entry, match: Callable[[Entry], bool] | None = 
 
 def verify(text_path: str) -> list[str]:
     """Return what `findmnt --verify` calls an error in the file (its warnings left out); raises OSError."""
-    done = subprocess.run(
-        ["findmnt", "--verify", "--verbose", "--tab-file", text_path],
-        capture_output=True, text=True, timeout=30, check=False,
-        env={"LC_ALL": "C.UTF-8", "PATH": _PATH, "BLKID_FILE": "/dev/null"},
-    )
+    argv = ["findmnt", "--verify", "--verbose", "--tab-file", text_path]
+    environment = {"LC_ALL": "C.UTF-8", "PATH": _PATH, "BLKID_FILE": "/dev/null"}
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False, env=environment)
+    except subprocess.TimeoutExpired as error:
+        raise TimeoutError("findmnt --verify did not end within 30 seconds") from error
     errors, mount = [], ""
     for line in (done.stdout + done.stderr).splitlines():
         if "parse error at line" in line:

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Drift:
-    """A change by hand, the one check that must find it, and the repair where no role owns it."""
+    """A change by hand, the one check that must find it, and the repair where no role owns it.
+
+    `blinds`: the area whose other checks can no longer look, and say so (unknown), until it is repaired.
+    """
 
     name: str
     script: str
     check: str
     by_hand: str = ""
+    blinds: str = ""
 
 
 CONTAINER = (
@@ -53,10 +57,10 @@ values = json.load(open(path))
 del values["log-opts"]
 json.dump(values, open(path, "w"), indent=2)
 END
-systemctl restart docker""", "container.log-rotation"),
+systemctl restart docker""", "container.daemon-json"),
     Drift("daemon.json cut in half",
           "head -c 40 /etc/docker/daemon.json >/tmp/half; cat /tmp/half >/etc/docker/daemon.json",
-          "container.daemon-json"),
+          "container.daemon-json", blinds="container."),
     Drift("NVIDIA runtime no longer registered",
           """python3 - <<'END'
 import json
@@ -66,7 +70,8 @@ del values["runtimes"]
 json.dump(values, open(path, "w"), indent=2)
 END
 systemctl restart docker""", "container.nvidia-runtime"),
-    Drift("Docker stopped", "systemctl stop -q docker.socket docker.service", "container.docker-engine"),
+    Drift("Docker stopped", "systemctl stop -q docker.socket docker.service", "container.docker-service",
+          blinds="container."),
     Drift("Docker will not start at boot", "systemctl disable -q docker.service", "container.docker-service"),
     Drift("toolkit no longer held", "apt-mark unhold nvidia-container-toolkit >/dev/null", "container.toolkit-pin"),
     Drift("clock service off", "systemctl disable -q systemd-timesyncd", "system.time-sync",
@@ -78,7 +83,8 @@ DISK_MACHINE = (
     Drift("data disk's line gone from fstab", "sed -i '\\# /data #d' /etc/fstab", "storage.fstab"),
     Drift("swap off", "swapoff -a", "system.swap"),
     Drift("kernel value changed live", "sysctl -q -w net.core.somaxconn=128", "kernel.sysctl"),
-    Drift("Docker stopped", "systemctl stop -q docker.socket docker.service", "container.docker-engine"),
+    Drift("Docker stopped", "systemctl stop -q docker.socket docker.service", "container.docker-service",
+          blinds="container."),
     Drift("data disk full", "fallocate -l $(($(df --output=avail -B1 /data | tail -n 1) * 99 / 100)) /data/junk",
           "storage.disk-space", by_hand="rm /data/junk"),
     Drift("clock service off", "systemctl disable -q --now chrony", "system.time-sync",

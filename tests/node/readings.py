@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.node.disposable import Disposable, Ran
+from tests.node.drifts import Drift
 
 Identity = tuple[str, str, str]
 ORDER = ("fail", "unknown", "warn", "not-applicable", "pass")
@@ -28,3 +29,11 @@ def troubles(machine: Disposable, *words: str) -> dict[str, str]:
     expected = 1 if "fail" in found.values() else 2 if found else 0
     assert ran.code == expected, str(ran)
     return found
+
+
+def without_the_blinded(found: dict[str, str], drift: Drift) -> dict[str, str]:
+    """Return the troubles without those checks of the drift's area that say they can no longer look."""
+    return {
+        check: verdict for check, verdict in found.items()
+        if not (drift.blinds and check.startswith(drift.blinds) and verdict == "unknown")
+    }

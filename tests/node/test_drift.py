@@ -6,14 +6,21 @@ import pytest
 
 from tests.node.drifts import CONTAINER, Drift
 from tests.node.nodes import Node
-from tests.node.readings import troubles
+from tests.node.readings import troubles, without_the_blinded
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
 
+def make_clean(node: Node) -> None:
+    """See that the drift before, whose own test says so, does not spoil this one."""
+    if troubles(node):
+        node.firstlight("apply", "--yes", "-o", "json")
+        assert troubles(node) == {}, "an earlier drift could not be repaired, not even by a whole apply"
+
+
 @pytest.mark.parametrize("drift", CONTAINER, ids=lambda drift: drift.name)
 def test_a_drift_is_found_by_its_check_alone_and_repaired(converged: Node, drift: Drift) -> None:
-    assert troubles(converged) == {}, "the node was not clean before the drift"
+    make_clean(converged)
     converged.sh(drift.script)
     found = troubles(converged)
     if drift.by_hand:
@@ -22,7 +29,7 @@ def test_a_drift_is_found_by_its_check_alone_and_repaired(converged: Node, drift
         fixed = converged.firstlight("fix", drift.check, "--yes", "-o", "json")
         assert fixed.code == 0, str(fixed)
     after = troubles(converged)
-    assert found == {drift.check: "fail"}
+    assert without_the_blinded(found, drift) == {drift.check: "fail"}
     assert after == {}
 
 

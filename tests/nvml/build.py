@@ -17,7 +17,8 @@ def _stubs(source: str) -> str:
     wanted = set(_SYMBOL.findall(Path(pynvml.__file__).read_text()))
     present = set(re.findall(r"\b(nvml[A-Z]\w+)\(", source))
     present |= set(re.findall(r"^[A-Z0-9_]+\((nvml\w+),", source, re.MULTILINE))
-    lines = [f'rc_t {name}(void) {{ rc_t r = enter("{name}"); return r ? r : NOT_SUPPORTED; }}' for name in sorted(wanted - present)]
+    lines = [f'rc_t {name}(void) {{ rc_t r = enter("{name}"); return r ? r : NOT_SUPPORTED; }}'
+             for name in sorted(wanted - present)]
     return "\n".join(lines)
 
 
@@ -31,7 +32,7 @@ def build(folder: Path) -> Path:
         out.mkdir(parents=True, exist_ok=True)
         (out / "nvml.c").write_text(text)
         subprocess.run(
-            ["cc", "-O1", "-fPIC", "-shared", "-pthread", "-Wall", "-Wno-misleading-indentation", "-Wl,-soname,libnvidia-ml.so.1",
-             "-o", str(library) + ".part", str(out / "nvml.c")], check=True)
+            ["cc", "-O1", "-fPIC", "-shared", "-pthread", "-Wall", "-Wno-misleading-indentation",
+             "-Wl,-soname,libnvidia-ml.so.1", "-o", str(library) + ".part", str(out / "nvml.c")], check=True)
         Path(str(library) + ".part").rename(library)
     return out

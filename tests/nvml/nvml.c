@@ -3,7 +3,8 @@
  *
  * Profile (FIRSTLIGHT_NVML_PROFILE): lines `key = value`. `gpus = N`; `gpu.KEY` for every card, `gpu3.KEY` for one;
  * other keys are the system's. A key that is absent answers NOT_SUPPORTED. A value `!15` answers that NVML error code.
- * `fn.SYMBOL = 15` makes one function fail; `hang.SYMBOL = MS` makes it wait (-1: for ever); `absent.SYMBOL = 1` answers
+ * `fn.SYMBOL = 15` makes one function fail; `hang.SYMBOL = MS` makes it wait (-1: for ever); `crash.SYMBOL = 1`
+ * makes it abort the process; `absent.SYMBOL = 1` answers
  * FUNCTION_NOT_FOUND, as a driver too old to have it. `a|b|c` steps forward at each read and stays at the last.
  * `init = CODE` fails initialisation. The file is read again when it changes, while the process runs.
  * FIRSTLIGHT_NVML_TRACE names a file that gets the name of every function called. */
@@ -96,6 +97,8 @@ static rc_t enter(const char *fn) {
     trace(fn);
     snprintf(key, sizeof key, "hang.%s", fn);
     if (find(key, value, sizeof value)) wait = atol(value);
+    snprintf(key, sizeof key, "crash.%s", fn);
+    if (find(key, value, sizeof value)) abort();
     snprintf(key, sizeof key, "absent.%s", fn);
     if (find(key, value, sizeof value) && atoi(value)) rc = FUNCTION_NOT_FOUND;
     snprintf(key, sizeof key, "fn.%s", fn);

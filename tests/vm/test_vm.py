@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.node.disposable import Ran
-from tests.node.drifts import DISK_MACHINE
+from tests.node.drifts import DISK_MACHINE, Drift
 from tests.node.profiles import MACHINE, prepare
-from tests.node.readings import changes, troubles
+from tests.node.readings import changes, troubles, without_the_blinded
 from tests.vm.machines import DATA_SERIAL, VirtualMachine, fresh_machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(1500)]
@@ -104,10 +104,14 @@ def test_the_slice_limits_a_job(converged: VirtualMachine) -> None:
 
 def test_drifts_are_found_one_by_one_and_repaired_together(converged: VirtualMachine) -> None:
     expected: dict[str, str] = {}
+    blinded: Drift | None = None
     for drift in DISK_MACHINE:
         converged.sh(drift.script)
         expected[drift.check] = "fail"
-        assert troubles(converged) == expected, f"after: {drift.name}"
+        found = troubles(converged)
+        if drift.blinds:
+            blinded = drift
+        assert without_the_blinded(found, blinded or drift) == expected, f"after: {drift.name}"
     for drift in DISK_MACHINE:
         if drift.by_hand:
             converged.sh(drift.by_hand)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible.module_utils import data_mount, disk_content, disk_making, disk_plan
@@ -225,8 +226,9 @@ def test_two_disks_one_below_the_other_are_both_mounted(bench: Bench) -> None:
 @pytest.mark.parametrize(("other", "reason"), [
     ({"label": "data", "mount": "/m2"}, "label data to two"), ({"label": "b"}, "mount point .* to two"),
     ({"serial": "SERIAL0001", "label": "b", "mount": "/m2"}, "serial SERIAL0001 to two"),
+    ({"label": "b", "mount": "/m2", "options": ("noatime,ro",)}, "'noatime,ro' is not one mount option"),
 ])
-def test_contradicting_declarations_are_refused(bench: Bench, other: dict[str, str], reason: str) -> None:
+def test_contradicting_declarations_are_refused(bench: Bench, other: dict[str, Any], reason: str) -> None:
     bench.disk()
     with pytest.raises(Refused, match=reason):
         bench.keep(bench.declared(), bench.declared(**({"serial": "SERIAL0002"} | other)))
@@ -289,6 +291,25 @@ def test_a_mount_that_fails_puts_fstab_back_and_the_next_run_finishes(
             bench.keep()
     assert bench.fstab.read_text() == table
     assert [change["target"].split()[0] for change in bench.keep()] == [str(bench.fstab), "mount"]
+
+
+def test_a_mount_that_a_killed_run_finished_meanwhile_is_well(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.disk()
+    made(bench)
+    sh("umount", bench.mount)
+    real = type(bench.host).run
+
+    def run(self: object, *argv: str, timeout_s: float = 60) -> tuple[int, str, str]:
+        if argv[0] == "mount":
+            sh(*argv)
+        return real(self, *argv, timeout_s=timeout_s)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(bench.host), "run", run)
+        assert [change["target"] for change in bench.keep()] == [f"mount {bench.mount}"]
+    assert Path("/proc/self/mounts").read_text().count(f" {bench.mount} ") == 1 and bench.keep() == []
 
 
 def test_data_in_the_middle_of_a_large_disk_is_seen(bench: Bench) -> None:

@@ -179,8 +179,16 @@ def test_live_restore_in_force_or_leave_to_disturb_lets_it_restart(bench) -> Non
     bench.runs()
     assert not bench(allow=True).failed
     bench.runs(LiveRestoreEnabled=True)
-    assert not bench(values={"dns": ["192.0.2.1"]}).failed
+    assert not bench(values={"live-restore": True, "dns": ["192.0.2.1"]}).failed
     assert bench.actions == ["restart", "restart"]
+
+
+@pytest.mark.parametrize("values", [{"dns": ["192.0.2.1"]}, {"live-restore": False, "dns": ["192.0.2.1"]}])
+def test_an_engine_that_would_come_up_without_live_restore_is_not_restarted(bench, values) -> None:
+    bench.busy = ["container train is running"]
+    bench.runs(LiveRestoreEnabled=True)
+    assert bench(values=values).values["refused"]
+    assert bench.actions == []
 
 
 def test_a_reload_disturbs_nobody(bench) -> None:

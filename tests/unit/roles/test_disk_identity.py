@@ -11,6 +11,7 @@ import tests.ansible_modules
 from ansible.module_utils import blockdev, disk_content, disk_ledger  # isort: skip
 
 assert tests.ansible_modules.PLAYBOOKS.is_dir()
+UUID = "0b6b1b6e-6a0b-4f39-9a55-0123456789ab"
 
 
 def disk(name: str, serial: str = "", wwn: str = "", size: int = 1000) -> blockdev.Disk:
@@ -100,16 +101,32 @@ def test_a_ledger_entry_is_for_its_own_disk_only() -> None:
 def test_a_ledger_written_is_read_back(tmp_path: Path) -> None:
     path = str(tmp_path / "deep" / "disks.json")
     assert disk_ledger.load(path) == {}
-    entries = {"u": disk_ledger.entry_for(disk("sda", "A"), "u", "data", "making")}
+    entries = {UUID: disk_ledger.entry_for(disk("sda", "A"), UUID, "data", "making")}
     disk_ledger.write(path, entries)
     assert disk_ledger.load(path) == entries and Path(path).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("text", ['{"schema": 1}', "[]", '{"schema": 1, "disks": {"u": {"uuid": "v"}}}', "{",
                                   '{"schema": 1, "disks": {"u": {"uuid": "u", "label": "l", "size_bytes": 1, '
-                                  '"state": "odd"}}}', "\x00"])
+                                  '"state": "odd"}}}', "\x00",
+                                  f'{{"schema": 1, "disks": {{"{UUID}": {{"uuid": "{UUID}", "label": "l", '
+                                  '"size_bytes": 1, "state": "making", "serials": null}}}'])
 def test_a_ledger_that_is_not_one_refuses_with_its_place(tmp_path: Path, text: str) -> None:
     path = tmp_path / "disks.json"
     path.write_text(text)
     with pytest.raises(blockdev.Refused, match=r"disks\.json:1:\d"):
         disk_ledger.load(str(path))
+
+
+@pytest.mark.parametrize(("answer", "reason"), [
+    ('{"smart_status": {"passed": false}}', "failing"), ('{"smart_status": {"passed": true}}', ""), ("[]", ""),
+    ("", ""),
+])
+def test_a_disk_that_says_it_fails_is_refused(monkeypatch: pytest.MonkeyPatch, answer: str, reason: str) -> None:
+    class Answering(blockdev.Host):
+        def run(self, *argv: str, timeout_s: float = 60) -> tuple[int, str, str]:
+            return 8, answer, ""
+
+    monkeypatch.setattr(disk_content.shutil, "which", lambda name, path: f"/usr/sbin/{name}")
+    said = disk_content.guard_health(Answering(), disk("sda"), -1)
+    assert reason in said and bool(said) == bool(reason)

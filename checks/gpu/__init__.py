@@ -1,0 +1,62 @@
+"""The GPUs as NVML and the PCI bus show them.
+
+What the checks of this area share: they all look at the same `Cards`, and say the same when NVML or a card is
+silent. Only gpu.responds and gpu.presence call that a fault; to the others it is unknown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.check import Outcome, not_applicable, unknown
+from agent.machine.gpu import Cards, observe_cards
+from agent.model.finding import Evidence
+from agent.model.gpu import Gpu, NotSupported, Unread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from agent.machine.api import Machine
+    from agent.model.profile import ResolvedProfile
+
+NO_GPU = "There is no NVIDIA GPU on the PCI bus."
+
+
+def observe(machine: Machine, profile: ResolvedProfile) -> Cards:
+    """Look at the PCI bus, and at NVML where it promises something."""
+    return observe_cards(machine)
+
+
+def each_gpu(seen: Cards, judge_gpu: Callable[[Gpu], Iterable[Outcome]]) -> list[Outcome]:
+    """Return what `judge_gpu` says about every card that answers; why there is nothing to judge otherwise."""
+    view = seen.view
+    if view is None or (not seen.pci and not view.gpus):
+        return [not_applicable(NO_GPU)]
+    if view.failure:
+        return [unknown(f"NVML cannot be asked: {view.failure}. See gpu.responds.")]
+    if not view.gpus:
+        silence = f"did not return from {view.hung_in}" if view.hung_in else \
+            f"crashed in {view.died_in}" if view.died_in else "shows no GPU"
+        return [unknown(f"NVML {silence}. See gpu.responds.")]
+    outcomes: list[Outcome] = []
+    for gpu in view.gpus:
+        if gpu.lost_code:
+            outcomes.append(unknown(f"{gpu.label} does not answer: {gpu.lost}. See gpu.responds.",
+                                    subject=gpu.subject))
+        else:
+            outcomes += judge_gpu(gpu)
+    return outcomes
+
+
+def unanswered(gpu: Gpu, seen: NotSupported | Unread, what: str, why: str = "") -> Outcome:
+    """Return not-applicable for what the card does not have (`why` says so better), unknown for what was not told."""
+    if isinstance(seen, NotSupported):
+        return not_applicable(f"{gpu.label}: no {what}: {why or seen.reason}.", subject=gpu.subject)
+    return unknown(f"{gpu.label}: the {what} could not be read: {seen.reason}.", subject=gpu.subject)
+
+
+def shown(gpu: Gpu, *names: str) -> list[Evidence]:
+    """Return the readings as NVML gave them."""
+    lines = (f"{name} = {value}" for name in names
+             if not isinstance(value := gpu.reading(name), NotSupported | Unread))
+    return [Evidence(f"NVML, GPU {gpu.index}", tuple(lines))]
