@@ -26,7 +26,7 @@ COMMANDS = (
     ("apply", "make the machine what its profile says"),
     ("check", "look whether the machine is what its profile says"),
     ("fix", "plan, then apply, only what repairs the named checks"),
-    ("explain", "say what a check, a Xid or an error text means, and what repairs it"),
+    ("explain", "say what a check, a Xid or an error means, and what repairs it"),
     ("matrix", "say which driver, CUDA, framework and image go with which card"),
     ("profile", "list, show, validate, describe or write profiles"),
     ("report", "list, show or compare earlier reports"),

@@ -107,7 +107,7 @@ def find_cause(driver: DriverState | None, code: int, container: str) -> tuple[s
                 ("Wait for running jobs to end.", "Reboot: it loads the driver that belongs to the library."))
     if driver.nouveau and not driver.loaded:
         return "nouveau holds it", ("Block nouveau and rebuild the initramfs (role driver), then reboot.",)
-    if not driver.running and not driver.library:
+    if not driver.running and not driver.library_path:
         return "no NVIDIA driver is installed", ("Install the driver of this system, then reboot.",)
     if code == NO_LIBRARY:
         return ("the driver's library libnvidia-ml.so.1 is not installed",

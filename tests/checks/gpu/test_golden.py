@@ -1,11 +1,10 @@
 """Situation → findings, for every profile and every fault of the stand-in, kept in golden/*.txt.
 
-To accept a change that you have read: FIRSTLIGHT_ACCEPT_GOLDEN=1 pytest tests/checks/gpu/test_golden.py
+To accept a change that you have read: FIRSTLIGHT_GOLDEN=write pytest tests/checks/gpu/test_golden.py
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from tests.checks.gpu.situations import MATCHES, findings, table
 from tests.fixtures import FakeMachine
 from tests.nvml.machines import machine
 from tests.nvml.stand_in import FAULTS, PROFILES, StandIn, base_of
+from tests.unit.golden import assert_golden
 
 GOLDEN = Path(__file__).parent / "golden"
 # Faults of the stand-in that are no fault of the machine: look-alikes that must not alarm.
@@ -59,18 +59,10 @@ def _without_module(host: FakeMachine) -> FakeMachine:
     return host
 
 
-def compare(name: str, text: str) -> None:
-    path = GOLDEN / f"{name}.txt"
-    if os.environ.get("FIRSTLIGHT_ACCEPT_GOLDEN"):
-        path.write_text(text)
-    assert path.exists(), f"{path.name} is missing: read the table and accept it\n{text}"
-    assert text == path.read_text()
-
-
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_healthy_machine_has_no_fail_no_warn_and_nothing_unknown(stand_in: StandIn, name: str) -> None:
     found = findings(looked_at(stand_in, name), match=MATCHES.get(name, {}))
-    compare(name, table(found))
+    assert_golden(table(found), GOLDEN / f"{name}.txt")
     bad = [finding for finding in found if finding.verdict.value in ("fail", "warn", "unknown")]
     assert bad == [], table(bad)
 
@@ -78,7 +70,7 @@ def test_a_healthy_machine_has_no_fail_no_warn_and_nothing_unknown(stand_in: Sta
 @pytest.mark.parametrize("name", HARMLESS)
 def test_what_only_looks_like_a_fault_raises_no_alarm(stand_in: StandIn, name: str) -> None:
     found = findings(looked_at(stand_in, base_of(name), name), match=MATCHES.get(base_of(name), {}))
-    compare(f"fault-{name}", table(found))
+    assert_golden(table(found), GOLDEN / f"fault-{name}.txt")
     assert {finding.verdict.value for finding in found} <= {"pass", "not-applicable"}, table(found)
 
 
@@ -90,7 +82,7 @@ def test_a_fault_is_named_by_its_cause(
         # the probe's own deadline is 6 s; the same code with a shorter one
         monkeypatch.setattr("tests.nvml.machines.PROBE_ARGV", ("firstlight-nvml", "0.5"))
     found = findings(looked_at(stand_in, base_of(name), name), match=MATCHES.get(base_of(name), {}))
-    compare(f"fault-{name}", table(found))
+    assert_golden(table(found), GOLDEN / f"fault-{name}.txt")
     check, word = NAMED[name]
     said = [finding for finding in found if finding.check == check and word in finding.summary]
     assert said, table(found)
