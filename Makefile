@@ -13,9 +13,9 @@ help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1#/p' Makefile | column -t -s '#'
 
 run: $(VENV)/.ready ## look at this machine: detect, profile, plan, check, scorecard; changes nothing
-	@for words in detect plan check; do printf '\n== firstlight %s\n' "$$words"; \
-		$(BIN)/firstlight $$words || test $$? -lt 3 || exit 3; done
-	@printf '\nNothing was changed. The one command that applies the plan:\n\n    sudo $(BIN)/firstlight apply\n\n'
+	@code=0; for words in detect plan check; do printf '\n== firstlight %s\n' "$$words"; \
+		$(BIN)/firstlight $$words || test $$? -lt 3 || code=3; done; \
+	printf '\nNothing was changed. The one command that applies the plan:\n\n    sudo $(BIN)/firstlight apply\n\n'; exit $$code
 
 test: $(VENV)/.test ## the tests that need neither root nor Docker
 	$(PYTEST) -m "not root and not node and not vm"

@@ -41,15 +41,14 @@ QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l", "LC_ALL":
 KEEP = ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
 WAIT = ["-o", "DPkg::Lock::Timeout=600"]
 LISTS = "/var/lib/apt/lists"
+WORDS = {"": "absent", "n": "absent", "c": "only its settings", "H": "half installed", "U": "unpacked",
+         "F": "half configured"}
 
 
 def missing(names: list[str], states: dict[str, str]) -> dict[str, str]:
-    """Return, by package that is not installed, dpkg's word for it ("absent", "rc")."""
-    return {
-        name: states.get(name, "").strip() or "absent"
-        for name in names
-        if states.get(name, "")[1:2] != "i"
-    }
+    """Return, by package that is not installed, a word for its state: "absent" or what dpkg's second letter means."""
+    return {name: WORDS.get(letter, letter) for name in names
+            if (letter := states.get(name, "")[1:2]) != "i"}
 
 
 def lists_age_s(folder: str = LISTS) -> float:

@@ -30,7 +30,7 @@ def test_unfinished_packages_are_told_apart_from_removed_and_held_ones() -> None
 
 
 def test_removed_and_unknown_packages_are_missing_held_ones_are_not() -> None:
-    assert packages.missing(["libc6", "old", "held", "new"], STATES) == {"old": "rc", "new": "absent"}
+    assert packages.missing(["libc6", "old", "held", "new"], STATES) == {"old": "only its settings", "new": "absent"}
 
 
 def test_package_lists_that_do_not_exist_are_endlessly_old(tmp_path: Path) -> None:
