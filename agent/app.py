@@ -174,13 +174,10 @@ class App:
     def keep(self, report: Report, warn: Callable[[str], None]) -> int | None:
         """Write a report to the history; when that fails, `warn` is told once and None returned."""
         try:
-            history = self.history()
-            try:
+            with self.history() as history:
                 if history.notice:
                     warn(history.notice)
                 return history.add_report(report)
-            finally:
-                history.close()
         except StateError as error:
             warn(f"the report is not kept: {error.message}")
             return None

@@ -77,6 +77,8 @@ def open_folder() -> Generator[Path, None, None]:
     folder = Path(tempfile.mkdtemp(prefix="firstlight-test-"))
     folder.chmod(0o755)
     yield folder
+    for closed in folder.iterdir():
+        closed.chmod(0o700)
     shutil.rmtree(folder)
 
 

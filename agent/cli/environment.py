@@ -115,10 +115,8 @@ def _state() -> Fact:
     from agent.app import App
 
     try:
-        history = App().history()
-        kept, seen = len(history.entries(1000)), str(history.file)
-        notice = history.notice
-        history.close()
+        with App().history() as history:
+            kept, seen, notice = len(history.entries(1000)), str(history.file), history.notice
     except FirstlightError as error:
         return Fact("history", Verdict.FAIL, error.message, error.hint)
     if notice:

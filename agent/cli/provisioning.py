@@ -57,11 +57,8 @@ def applied(app: App, job: Job) -> Run:
     with Progress("applying:") as progress:
         run = apply(job, on_step=progress.step, say=progress.say)
     try:
-        history = app.history()
-        try:
+        with app.history() as history:
             history.add_run(run, app.hardware.hostname)
-        finally:
-            history.close()
     except StateError as error:
         terminal.warn(f"the run is not kept in the history: {error.message}")
     return run

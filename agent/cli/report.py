@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from agent.cli import options
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from agent.model.finding import Report
     from agent.state.history import History
@@ -42,14 +44,15 @@ def run(args: argparse.Namespace) -> int:
     return {"list": _list, "show": _show, "diff": _diff, "accept": _accept}[args.action](args)
 
 
-def _history() -> History:
+@contextmanager
+def _history() -> Iterator[History]:
     from agent.app import App
     from agent.cli.terminal import warn
 
-    history = App().history()
-    if history.notice:
-        warn(history.notice)
-    return history
+    with App().history() as history:
+        if history.notice:
+            warn(history.notice)
+        yield history
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -57,7 +60,8 @@ def _list(args: argparse.Namespace) -> int:
 
     from agent.report.words import when
 
-    entries = _history().entries(max(args.n, 1))
+    with _history() as history:
+        entries = history.entries(max(args.n, 1))
     if args.output == "json":
         from agent.report.json import render_envelope
 
@@ -95,9 +99,9 @@ def _diff(args: argparse.Namespace) -> int:
 
 
 def _accept(args: argparse.Namespace) -> int:
-    history = _history()
-    number = args.which if args.which is not None else _numbers(history, 1)[0]
-    history.accept(number)
+    with _history() as history:
+        number = args.which if args.which is not None else _numbers(history, 1)[0]
+        history.accept(number)
     sys.stdout.write(f"report {number} is the baseline now\n")
     return 0
 
@@ -119,18 +123,22 @@ def _load(which: str) -> Report:
 
     if not which.isdecimal() and which not in ("last", "previous", "baseline"):
         return _load_file(which)
-    history = _history()
-    if which == "baseline":
-        newest = history.report(_numbers(history, 1)[0])
-        baseline = history.find_baseline(newest.machine)
-        if baseline is None:
-            raise FirstlightError(
-                f"{newest.machine} has no baseline", "choose one: firstlight report accept NUMBER"
-            )
-        return baseline
-    if which == "last":
-        return history.report(_numbers(history, 1)[0])
-    return history.report(_numbers(history, 2)[1] if which == "previous" else int(which))
+    with _history() as history:
+        if which == "baseline":
+            return _baseline(history)
+        if which == "last":
+            return history.report(_numbers(history, 1)[0])
+        return history.report(_numbers(history, 2)[1] if which == "previous" else int(which))
+
+
+def _baseline(history: History) -> Report:
+    from agent.model.errors import FirstlightError
+
+    newest = history.report(_numbers(history, 1)[0])
+    baseline = history.find_baseline(newest.machine)
+    if baseline is None:
+        raise FirstlightError(f"{newest.machine} has no baseline", "choose one: firstlight report accept NUMBER")
+    return baseline
 
 
 def _load_file(name: str) -> Report:

@@ -17,6 +17,7 @@ from agent.state.folder import make_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Self
 
     from agent.model.finding import Report
     from agent.model.plan import Run
@@ -137,6 +138,12 @@ class History:
                 "SELECT id FROM entry WHERE accepted AND machine = ?", (machine,)
             ).fetchone()
         return self.report(row[0]) if row else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the file."""

