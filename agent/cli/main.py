@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     as_json = _asks_for_json(words)
-    if not debug:
+    if argv is None and not debug:
         sys.excepthook = _excuse
     try:
         code = _dispatch(words)

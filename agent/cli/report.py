@@ -119,7 +119,6 @@ def _numbers(history: History, count: int) -> list[int]:
 
 
 def _load(which: str) -> Report:
-    from agent.model.errors import FirstlightError
 
     if not which.isdecimal() and which not in ("last", "previous", "baseline"):
         return _load_file(which)

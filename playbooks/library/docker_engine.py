@@ -17,7 +17,6 @@ from ansible.module_utils.engine import (
     run,
     seen_engine,
     survives_restart,
-    unit_properties,
 )
 from ansible.module_utils.merge import NotAnObjectError, parse_object
 

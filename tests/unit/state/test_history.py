@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def test_a_damaged_history_is_set_aside_and_told(tmp_path: Path, junk: bytes, op
 
 def test_a_history_of_a_newer_version_is_left_alone(tmp_path: Path, opened: Opened) -> None:
     opened(tmp_path).close()
-    with sqlite3.connect(tmp_path / "history.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(StateError, match="newer Firstlight"):
         opened(tmp_path)
