@@ -114,8 +114,8 @@ def test_a_traceback_comes_with_debug_only(monkeypatch: pytest.MonkeyPatch,
 def test_a_fault_of_ours_is_two_lines_and_exit_code_3() -> None:
     code = ("import sys\nfrom agent.cli import main as module\n"
             "def broken(words): raise ZeroDivisionError('x')\nmodule._dispatch = broken\n"
-            "sys.exit(module.main(['check']))")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+            "sys.exit(module.main())")
+    done = subprocess.run([sys.executable, "-c", code, "check"], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 3
     assert done.stderr.startswith("firstlight: unforeseen ZeroDivisionError: x at ")
     assert done.stderr.count("\n") == 2
@@ -133,10 +133,10 @@ def test_a_reader_who_leaves_early_is_no_error() -> None:
 
 
 def test_a_full_disk_is_told_with_exit_code_3() -> None:
-    code = "import sys\nfrom agent.cli.main import main\nsys.exit(main(['profile', 'schema']))"
+    code = "import sys\nfrom agent.cli.main import main\nsys.exit(main())"
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True,
-                              check=False, cwd=ROOT)
+        done = subprocess.run([sys.executable, "-c", code, "profile", "schema"], stdout=full,
+                              stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT)
     assert done.returncode == 3
     assert "No space left on device" in done.stderr
 
