@@ -21,7 +21,7 @@ systemctl disable -q --now firstlight-backup-models.timer || true
 rm -f /etc/systemd/system/firstlight-backup-*
 apt-mark unhold nvidia-container-toolkit >/dev/null
 dpkg -r --force-depends fio >/dev/null 2>&1 || true
-rm -f /etc/docker/daemon.json; systemctl restart docker || true
+rm -f /etc/docker/daemon.json; systemctl reset-failed docker docker.socket; systemctl restart docker || true
 systemctl daemon-reload
 """
 
