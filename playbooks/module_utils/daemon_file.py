@@ -125,8 +125,8 @@ def apply(file, text, ours, action):
 
 def _bring_into_force(config, action):
     """Reload or restart docker.service and ask it; return what is wrong, or ""."""
-    # starts that systemd has counted, a killed run's among them, would make it refuse this one
-    run("systemctl", "reset-failed", UNIT, "docker.socket")
+    if action == "restart":  # starts that systemd has counted, a killed run's among them, would make it refuse
+        run("systemctl", "reset-failed", UNIT, "docker.socket")
     code, _, err = run("systemctl", action, UNIT, timeout_s=180)
     if code:
         return f"docker.service did not {action}: {err.strip()} {_last_words()}".rstrip()

@@ -75,7 +75,7 @@ class Bench:
 
     @property
     def actions(self):
-        return [argv[1] for argv in self.asked if argv[0] == "systemctl"]
+        return [argv[1] for argv in self.asked if argv[0] == "systemctl" and argv[1] != "reset-failed"]
 
     def config(self):
         return json.loads(self.path.read_text())
