@@ -10,36 +10,49 @@ from agent.cli import options, terminal
 if TYPE_CHECKING:
     import argparse
 
+    from agent.app import App
     from agent.matrix.ask import Ask
+    from agent.matrix.combination import Combination
+    from agent.matrix.subject import Subject
 
-SYSTEMS = "debian-12, debian-13, ubuntu-22.04, ubuntu-24.04, dgx-os"
 _CODES = {"yes": 0, "no": 1, "unknown": 2}
+_ARCHITECTURES = ("x86_64", "aarch64")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    show = actions.add_parser(
-        "show", help="print a table with its sources; without a name the list of tables"
-    )
+    show = actions.add_parser("show", help="print a table with its sources; without a name the list of tables")
     show.add_argument("table", nargs="?", metavar="TABLE")
     options.add_output(show)
-    check = actions.add_parser("check", help="judge what this machine combines, as far as it can be seen")
-    options.add_machine(check)
-    options.add_output(check)
-    solve = actions.add_parser("solve", help="say what fits a card, or why nothing does")
-    solve.add_argument(
-        "wants",
-        nargs="*",
-        metavar="WANT",
-        help="torch==2.9+cu128, torch==2.9@pypi, vllm, cuda==13.0, cudnn, driver==580, kernel==6.12, python==3.12, "
-        "nvfp4, or an image reference",
+    check = actions.add_parser(
+        "check", help="judge what this machine combines, or what it would with the options given"
     )
-    solve.add_argument("--card", help="name, PCI device id or compute capability (default: this machine's)")
-    solve.add_argument("--arch", choices=("x86_64", "aarch64"), help="default: this machine's")
-    solve.add_argument("--os", help=f"{SYSTEMS}; any (default: this machine's, any where --card is given)")
-    options.add_machine(solve)
-    options.add_output(solve)
+    _add_place(check)
+    check.add_argument("--driver", metavar="VERSION", help="a version (580.95.05) or a branch (580)")
+    check.add_argument("--cuda", metavar="VERSION", help="a toolkit release (13.0.2)")
+    check.add_argument("--cudnn", metavar="VERSION", help="a cuDNN release (9.10.2)")
+    check.add_argument("--kernel", metavar="VERSION", help="the kernel the driver is to be built for (6.12)")
+    solve = actions.add_parser("solve", help="say what fits a card, or why nothing does")
+    says = (
+        "torch==2.9+cu128, torch==2.9@pypi, vllm, cuda==13.0, cudnn, driver==580, kernel==6.12, python==3.12, "
+        "nvfp4, or an image reference"
+    )
+    solve.add_argument("wants", nargs="*", metavar="WANT", help=says)
+    solve.add_argument("--want", action="append", default=[], metavar="WANT", help="the same as an option")
+    _add_place(solve)
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--card", help="name, PCI device id or compute capability such as 8.9 (default: this machine's)"
+    )
+    parser.add_argument("--arch", choices=_ARCHITECTURES, help="default: this machine's")
+    parser.add_argument(
+        "--os", metavar="SYSTEM", help="debian-12, ubuntu-24.04, dgx-os, any … (default: this machine's, with --card any)"
+    )
+    options.add_machine(parser)
+    options.add_output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,14 +82,11 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from agent.app import App
-    from agent.matrix.combination import observe_combination
     from agent.matrix.judgement import judge_combination
     from agent.matrix.render import render_lines
     from agent.matrix.solution import citation
 
-    app = App(capture=args.machine)
-    lines = judge_combination(observe_combination(app.machine, app.hardware))
+    lines = judge_combination(_combination(args))
     data = [
         {
             "about": about,
@@ -103,25 +113,93 @@ def _solve(args: argparse.Namespace) -> int:
     return _CODES[document["answer"]]
 
 
+def _combination(args: argparse.Namespace) -> Combination:
+    """Return what the machine combines, with what the options say in its place; with --card only the options."""
+    import dataclasses
+
+    from agent.matrix.ask import parse_version
+    from agent.matrix.combination import Combination, Told, observe_combination
+
+    given = {name: parse_version(name, getattr(args, name) or "") for name in ("driver", "cuda", "cudnn", "kernel")}
+    system = _system(args)
+    if args.card:
+        seen = Combination(((_card(args.card).name, args.card),), _architecture(args) if system else "",
+                           system or "", "", Told(), None, Told(), Told())
+    else:
+        app = _app(args)
+        seen = observe_combination(app.machine, app.hardware)
+        if not any(given.values()) and not args.arch and system is None:
+            return seen
+    return dataclasses.replace(
+        seen,
+        architecture=args.arch or seen.architecture,
+        system=seen.system if system is None else system,
+        kernel=given["kernel"],
+        driver=Told(given["driver"]) if given["driver"] else seen.driver,
+        open_module=None if given["driver"] else seen.open_module,
+        toolkit=Told(given["cuda"]) if given["cuda"] else seen.toolkit,
+        cudnn=Told(given["cudnn"]) if given["cudnn"] else seen.cudnn,
+        asked=True,
+    )
+
+
 def _ask(args: argparse.Namespace) -> Ask:
     """Return the question; what is not given comes from the machine."""
-    from agent.app import App
     from agent.matrix.ask import Ask, parse_want
     from agent.matrix.combination import system_name
     from agent.model.errors import UsageError
 
-    wants = tuple(parse_want(text) for text in args.wants)
-    if args.card and args.arch:
-        return Ask(args.card, args.arch, "" if args.os in (None, "any") else args.os, wants)
-    hardware = App(capture=args.machine).hardware
+    wants = tuple(parse_want(text) for text in (*args.wants, *args.want))
+    system = _system(args)
+    if args.card:
+        _card(args.card)
+        return Ask(args.card, _architecture(args), system or "", wants)
+    hardware = _app(args).hardware
     cards = sorted({gpu.device_id for gpu in hardware.gpus})
-    if not args.card and not cards:
+    if not cards:
         raise UsageError("there is no NVIDIA card on the PCI bus", "name one: --card 'RTX 4090'")
-    if not args.card and len(cards) > 1:
+    if len(cards) > 1:
         names = ", ".join(sorted({gpu.name for gpu in hardware.gpus}))
         raise UsageError(f"this machine has several kinds of cards: {names}", "say which: --card NAME")
-    here = "any" if args.card else system_name(hardware)
-    system = args.os or here
-    return Ask(
-        args.card or cards[0], args.arch or hardware.architecture, "" if system == "any" else system, wants
-    )
+    return Ask(cards[0], _architecture(args), system_name(hardware) if system is None else system, wants)
+
+
+def _app(args: argparse.Namespace) -> App:
+    from agent.app import App
+
+    return App(capture=args.machine)
+
+
+def _architecture(args: argparse.Namespace) -> str:
+    return args.arch or _app(args).hardware.architecture
+
+
+def _card(text: str) -> Subject:
+    """Return the card somebody typed. Raises UsageError with the nearest names when no row knows it."""
+    from agent.matrix.subject import find_subject, near_cards
+    from agent.matrix.tables import Matrix
+    from agent.model.errors import UsageError
+
+    matrix = Matrix()
+    found = find_subject(text, matrix)
+    if not found.rows:
+        near = near_cards(text, matrix)
+        first = f"did you mean {' or '.join(near)}? Else give" if near else "give"
+        raise UsageError(
+            f"--card {text}: no row describes such a card",
+            f"{first} its compute capability (--card 8.9); firstlight matrix show cards lists the cards",
+        )
+    return found
+
+
+def _system(args: argparse.Namespace) -> str | None:
+    """Return the system that is asked about: empty for any, None when the option was not given."""
+    if args.os in (None, "any"):
+        return None if args.os is None else ""
+    from agent.matrix.tables import Matrix
+    from agent.model.errors import UsageError
+
+    known = dict.fromkeys(row.system for row in Matrix().table("systems"))
+    if args.os not in known:
+        raise UsageError(f"--os {args.os}: no row describes this system", f"choose from {', '.join(known)}, any")
+    return str(args.os)

@@ -10,7 +10,7 @@ from agent.model.errors import UsageError
 
 KINDS = ("torch", "vllm", "cuda", "cudnn", "driver", "kernel", "python", "nvfp4", "image")
 _FORM = re.compile(
-    r"(?P<kind>[a-z0-9]+)(?:==?(?P<version>[\d.]+(?:post\d+)?))?(?:\+(?P<tag>cu\d+))?(?P<pypi>@pypi)?"
+    r"(?P<kind>[a-z0-9]+)(?:==?(?P<version>\d+(?:\.\d+)*(?:\.post\d+)?))?(?:\+(?P<tag>cu\d+))?(?P<pypi>@pypi)?"
 )
 
 
@@ -57,7 +57,7 @@ def parse_want(text: str) -> Want:
             "wants: torch==2.9+cu128, torch@pypi, vllm==0.20.0, cuda==13.0, cudnn==9.10, driver==580, "
             "kernel==6.12, python==3.12, nvfp4, or an image such as nvcr.io/nvidia/pytorch:25.11-py3",
         )
-    want = Want(found["kind"], (found["version"] or "").rstrip("."), found["tag"] or "", bool(found["pypi"]))
+    want = Want(found["kind"], found["version"] or "", found["tag"] or "", bool(found["pypi"]))
     _refuse_nonsense(text, want)
     return want
 
@@ -75,6 +75,14 @@ def _refuse_nonsense(text: str, want: Want) -> None:
         raise UsageError(
             f"{text}: a driver has a branch of three digits", "for example driver==580 or driver==580.95.05"
         )
+
+
+def parse_version(what: str, text: str) -> str:
+    """Return a plain version number; empty is taken as it is. Raises UsageError that names what it is for."""
+    if text and not re.fullmatch(r"\d+(\.\d+)*", text):
+        examples = {"driver": "580 or 580.95.05", "cuda": "13.0", "cudnn": "9.10.2", "kernel": "6.12"}
+        raise UsageError(f"--{what} {text}: no version number", f"for example --{what} {examples[what]}")
+    return text
 
 
 def parse_tag(tag: str) -> str:

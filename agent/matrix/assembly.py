@@ -28,12 +28,14 @@ def assemble(
     made = [Part("card", question.card.name, f"compute capability {question.card.capability}", rows)]
     if system is not None:
         made.append(_system(system))
-    made.append(_driver(taken, minimum, needs))
+    span = _range(choices, minimum, question)
+    made.append(_driver(taken, span, needs))
     made.append(_modules(taken, question))
     made += [part for candidate in chosen for part in candidate.parts]
     caveats = [text for candidate in chosen for text in candidate.caveats]
     caveats += _caveats(taken, question, system, made)
-    return Solution(ask, tuple(made), minimum, taken.branch, tuple(dict.fromkeys(caveats)))
+    branches = tuple(choice.branch for choice in choices)
+    return Solution(ask, tuple(made), minimum, taken.branch, branches, span, tuple(dict.fromkeys(caveats)))
 
 
 def _minimum(question: Question, oldest: DriverChoice, needs: list[Need]) -> str:
@@ -65,12 +67,27 @@ def _system(system: System) -> Part:
     return Part("system", system.system, f"NVIDIA's repository {system.repository}{archive}", (system.id,))
 
 
-def _driver(taken: DriverChoice, minimum: str, needs: list[Need]) -> Part:
+def _range(choices: list[DriverChoice], minimum: str, question: Question) -> str:
+    """Return in words which drivers fit: from `minimum` on, with an end or with gaps where there are some."""
+    branches = [choice.branch for choice in choices]
+    known = [row.branch for row in question.matrix.drivers if row.branch >= branches[0]]
+    if branches == known:
+        return f"{minimum} or newer"
+    if minimum == str(branches[0]) and len(branches) == 1:
+        return f"any of branch {minimum}"
+    if len(branches) == 1:
+        return f"{minimum} or newer within branch {branches[0]}"
+    if branches == known[: len(branches)]:
+        return f"{minimum} or newer, up to branch {branches[-1]}"
+    return f"{minimum} or newer of the branches {', '.join(map(str, branches))}"
+
+
+def _driver(taken: DriverChoice, span: str, needs: list[Need]) -> Part:
     row = taken.row
     latest = f", newest known {row.latest}" if row and row.latest else ""
     until = f", supported to {row.end_of_life}" if row and row.end_of_life and not row.ended else ""
     ended = ", which has ended" if row and row.ended else ""
-    says = f"{minimum} or newer; take branch {taken.branch}{latest}{until}{ended}"
+    says = f"{span}; take branch {taken.branch}{latest}{until}{ended}"
     cited = dict.fromkeys([*taken.rows, *(row_id for need in needs for row_id in need.rows)])
     return Part("driver", taken.exact or str(taken.branch), says, tuple(cited))
 

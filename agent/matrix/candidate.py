@@ -62,7 +62,10 @@ class Draft:
 
     def need_cuda(self, cuda: str, why: str, matrix: Matrix) -> None:
         """Add what a CUDA release asks of the driver, or that no row says it."""
-        found = cuda_need(cuda, why, matrix)
+        self.add_need(cuda_need(cuda, why, matrix))
+
+    def add_need(self, found: Need | Verdict) -> None:
+        """Add what is asked of the driver, or the verdict that no row says it."""
         if isinstance(found, Need):
             self.needs.append(found)
         else:

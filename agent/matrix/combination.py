@@ -7,14 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.machine.driver import loaded_version, observe_flavour
 from agent.model.errors import Missing, Unobservable
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.model.hardware import Hardware
 
-_MODULE = "/sys/module/nvidia/version"
-_PROC = "/proc/driver/nvidia/version"
 _TOOLKIT = "/usr/local/cuda/version.json"
 
 
@@ -28,7 +27,11 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """What was seen. `cards` are (PCI device id, name)."""
+    """What was seen. `cards` are (PCI device id, name).
+
+    `asked`: somebody asks about it, nothing was looked at; what is empty is not judged then, and the driver is
+    yet to be built for `kernel`.
+    """
 
     cards: tuple[tuple[str, str], ...]
     architecture: str
@@ -38,6 +41,7 @@ class Combination:
     open_module: bool | None
     toolkit: Told
     cudnn: Told
+    asked: bool = False
 
 
 def system_name(hardware: Hardware) -> str:
@@ -46,18 +50,14 @@ def system_name(hardware: Hardware) -> str:
 
 
 def observe_combination(machine: Machine, hardware: Hardware) -> Combination:
-    """Return what this machine combines; reads five small files."""
-    proc = _read(machine, _PROC)
-    driver = _version(_read(machine, _MODULE), r"^(\d+\.[\d.]+)")
-    if not driver.version:
-        driver = _version(proc, r"Kernel Module.*?\s(\d+\.[\d.]+)")
+    """Return what this machine combines; reads a few small files."""
     return Combination(
         cards=tuple((gpu.device_id, gpu.name) for gpu in hardware.gpus),
         architecture=hardware.architecture,
         system=system_name(hardware),
         kernel=hardware.kernel,
-        driver=driver,
-        open_module="Open Kernel Module" in proc.version if proc.version else None,
+        driver=_loaded(machine),
+        open_module=_open_module(machine),
         toolkit=_toolkit(_read(machine, _TOOLKIT)),
         cudnn=_cudnn(machine, hardware.architecture),
     )
@@ -72,18 +72,31 @@ def _read(machine: Machine, path: str) -> Told:
         return Told(why=error.message)
 
 
-def _version(told: Told, pattern: str) -> Told:
-    found = re.search(pattern, told.version)
-    return Told(found[1]) if found else Told(why=told.why)
+def _loaded(machine: Machine) -> Told:
+    try:
+        version = loaded_version(machine)
+    except Unobservable as error:
+        return Told(why=error.message)
+    if version and not re.fullmatch(r"\d+(\.\d+)+", version):
+        return Told(why=f"the loaded module calls itself {version!r}")
+    return Told(version)
+
+
+def _open_module(machine: Machine) -> bool | None:
+    try:
+        return {"open": True, "proprietary": False}.get(observe_flavour(machine))
+    except Unobservable:
+        return None
 
 
 def _toolkit(told: Told) -> Told:
     if not told.version:
         return told
     try:
-        return Told(str(json.loads(told.version)["cuda"]["version"]))
+        version = str(json.loads(told.version)["cuda"]["version"])
     except (ValueError, KeyError, TypeError):
-        return Told(why=f"{_TOOLKIT}: names no CUDA version")
+        version = ""
+    return Told(version) if re.match(r"\d+\.\d+", version) else Told(why=f"{_TOOLKIT}: names no CUDA version")
 
 
 def _cudnn(machine: Machine, architecture: str) -> Told:

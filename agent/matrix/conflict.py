@@ -23,8 +23,16 @@ def find_conflict(field: Field) -> tuple[Verdict, ...]:
     for answers in ((Answer.NO,), (Answer.NO, Answer.UNKNOWN)):
         reasons = _reasons(field, answers)
         if _explains(frozenset(reasons), field):
-            return _smallest(reasons, field)
+            return _merged(_smallest(reasons, field))
     return ()
+
+
+def _merged(reasons: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
+    """Return the reasons with those of the same words put together, their rows joined."""
+    rows: dict[tuple[Answer, str], dict[str, None]] = {}
+    for reason in reasons:
+        rows.setdefault((reason.answer, reason.says), {}).update(dict.fromkeys(reason.rows))
+    return tuple(Verdict(answer, says, tuple(cited)) for (answer, says), cited in rows.items())
 
 
 def _reasons(field: Field, answers: Sequence[Answer]) -> list[Verdict]:

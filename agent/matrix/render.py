@@ -112,9 +112,9 @@ def _parts(result: Solution, width: int) -> list[str]:
 def _conflict(result: NoSolution, width: int) -> list[str]:
     lines = [line for item in result.conflict for line in _indented("  - ", item.says, width)]
     if result.instead:
-        kinds = ("torch", "vllm", "cuda", "image")
+        kinds = {"torch", "vllm", "cuda", "image", *(want.kind for want in result.ask.wants)} - {"driver", "python"}
         taken = [f"{part.kind} {part.value}" for part in result.instead.parts if part.kind in kinds]
-        driver = f"driver {result.instead.driver_minimum} or newer (branch {result.instead.driver_branch})"
+        driver = f"driver {result.instead.driver_range} (take branch {result.instead.driver_branch})"
         lines += ["", *_indented("what fits instead: ", ", ".join([*taken, driver]), width)]
     return lines
 

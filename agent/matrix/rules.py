@@ -85,6 +85,8 @@ def driver_drives(choice: DriverChoice, card: Subject, matrix: Matrix) -> Verdic
     if generation.driver_last and choice.branch > generation.driver_last:
         says = f"branch {generation.driver_last} is the last for {generation.name} ({card.name})"
         return no(f"{says}; {choice.words} is newer", generation.id, *choice.rows)
+    if not card.driver_sure:
+        return unknown(f"no row says the first driver for compute capability {card.capability}", generation.id)
     sure = driver_meets(choice, Need(card.name, card.driver_sure, rows))
     if sure.fits or not driver_meets(choice, Need(card.name, card.driver_maybe, rows)).fits:
         return sure
@@ -104,15 +106,23 @@ def driver_on_system(choice: DriverChoice, system: System) -> Verdict:
     return yes(f"{system.system} takes the branch", system.id)
 
 
-def driver_builds(choice: DriverChoice, kernel: str) -> Verdict | None:
-    """Return a no when the module is known not to build for the kernel; None when no row says so (not a yes)."""
-    for broken in choice.row.kernels_broken if choice.row else ():
-        if at_least(kernel, broken.kernel) and not (broken.fixed and at_least(choice.newest, broken.fixed)):
+def driver_builds(choice: DriverChoice, kernel: str, matrix: Matrix) -> Verdict | None:
+    """Return what speaks against the module being built for the kernel; None when no row does (not a yes).
+
+    A branch older than one that is broken for good is unknown, unless its own row speaks of such a kernel.
+    """
+    own = [broken for broken in (choice.row.kernels_broken if choice.row else ()) if at_least(kernel, broken.kernel)]
+    for broken in own:
+        if not (broken.fixed and at_least(choice.newest, broken.fixed)):
             mended = f" before {broken.fixed}" if broken.fixed else ""
-            return no(
-                f"the module of {choice.words}{mended} does not build for kernel {broken.kernel} and newer",
-                *choice.rows,
-            )
+            says = f"the module of {choice.words}{mended} does not build for kernel {broken.kernel} and newer"
+            return no(says, *choice.rows)
+    spoken = max((order(broken.kernel) for broken in own), default=())
+    for row in matrix.drivers:
+        lost = (broken.kernel for broken in row.kernels_broken if not broken.fixed and at_least(kernel, broken.kernel))
+        if row.branch > choice.branch and any(order(broken) > spoken for broken in lost):
+            says = f"no row says that {choice.words} builds for kernel {kernel}"
+            return unknown(f"{says}, and the newer branch {row.branch} does not", row.id, *choice.rows)
     return None
 
 

@@ -57,7 +57,30 @@ def _candidate(question: Question, row: Vllm) -> Candidate:
     part = Part("vllm", row.version, f"pip install vllm=={row.version}{index}", (row.id,))
     draft.verdicts += torch.verdicts
     draft.needs += torch.needs
-    return draft.done(part, *torch.parts)
+    pythons = [python for python in pinned.python if takes_python(row.python, python)]
+    draft.verdicts.append(_python(question, row, pythons))
+    says = f"Python {pythons[0]} to {pythons[-1]}: vLLM takes {row.python}" if pythons else ""
+    rest = [other for other in torch.parts if other.kind != "python"]
+    return draft.done(part, *rest, Part("python", " ".join(pythons), says, (row.id, pinned.id)))
+
+
+def takes_python(specifier: str, version: str) -> bool:
+    """Return whether a Python (3.12) is within `>=3.10,<3.14`."""
+    for clause in specifier.split(","):
+        least = clause.strip().startswith(">=")
+        if at_least(version, clause.strip().lstrip("<>=")) != least:
+            return False
+    return True
+
+
+def _python(question: Question, row: Vllm, pythons: list[str]) -> Verdict:
+    wanted = question.version_of("python")
+    if not pythons:
+        return no(f"no Python has wheels of both vLLM {row.version} and torch {row.torch}", row.id)
+    says = f"vLLM {row.version} with torch {row.torch} takes Python {', '.join(pythons)}"
+    if wanted and not any(begins(wanted, python) for python in pythons):
+        return no(f"{says}, not {wanted}", row.id)
+    return yes(says, row.id)
 
 
 def _published(question: Question, row: Vllm) -> Verdict:

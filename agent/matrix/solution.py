@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Something that fits. `driver_minimum` is the oldest version, `driver_branch` the one to take."""
+    """Something that fits. `driver_minimum` is the oldest version, `driver_branch` the one to take.
+
+    `driver_branches` are all that fit, oldest first, `driver_range` says them in words.
+    """
 
     ask: Ask
     parts: tuple[Part, ...]
     driver_minimum: str
     driver_branch: int
+    driver_branches: tuple[int, ...]
+    driver_range: str
     caveats: tuple[str, ...] = ()
 
     @property
@@ -69,7 +74,11 @@ def to_document(result: Solution | NoSolution) -> dict[str, Any]:
         return {
             "answer": "yes",
             "ask": asked,
-            "driver": {"minimum": result.driver_minimum, "branch": result.driver_branch},
+            "driver": {
+                "minimum": result.driver_minimum,
+                "branch": result.driver_branch,
+                "branches": list(result.driver_branches),
+            },
             "parts": [
                 {
                     "kind": part.kind,

@@ -24,7 +24,7 @@ from agent.matrix.solution import NoSolution, Solution
 from agent.matrix.subject import find_subject
 from agent.matrix.tables import Matrix
 from agent.matrix.toolkits import cudnn_candidates, toolkit_candidates
-from agent.matrix.verdicts import Verdict, unknown
+from agent.matrix.verdicts import Answer, Verdict, unknown
 from agent.matrix.version import parts
 from agent.matrix.wheels import torch_candidates
 
@@ -73,7 +73,22 @@ def _solved(ask: Ask, matrix: Matrix) -> Solution | NoSolution:
         return NoSolution(ask, conflict, unsure)
     least = min(best for best, _ in fitting)
     chosen = [candidates[at] for candidates, at in zip(wanted, least, strict=True)]
-    return assemble(ask, question, system, chosen, [choice for best, choice in fitting if best == least])
+    taken = [branch for branch in branches if branch.best() == least]
+    chosen = [
+        dataclasses.replace(candidate, caveats=(*candidate.caveats, *_passed_over(candidates[:at], taken, place)))
+        for place, (candidates, at, candidate) in enumerate(zip(wanted, least, chosen, strict=True))
+    ]
+    return assemble(ask, question, system, chosen, [branch.choice for branch in taken])
+
+
+def _passed_over(better: list[Candidate], branches: list[_Branch], place: int) -> list[str]:
+    """Return the first candidate before the chosen one that nothing speaks against but that no row says fits."""
+    for at, candidate in enumerate(better):
+        failures = branches[-1].failures[place][at]
+        if candidate.parts and all(verdict.answer is Answer.UNKNOWN for verdict in failures):
+            why = "; ".join(sorted(verdict.says.removeprefix("unknown: ") for verdict in failures))
+            return [f"not taken: {candidate.parts[0].kind} {candidate.parts[0].value} ({why})"]
+    return []
 
 
 def _basics(ask: Ask, question: Question) -> tuple[tuple[Verdict, ...], System | None]:
@@ -113,7 +128,8 @@ def _judged(
     verdicts = [driver_known(choice), driver_drives(choice, question.card, question.matrix)]
     if system is not None:
         verdicts.append(driver_on_system(choice, system))
-    kernel = driver_builds(choice, question.version_of("kernel")) if question.version_of("kernel") else None
+    asked = question.version_of("kernel")
+    kernel = driver_builds(choice, asked, question.matrix) if asked else None
     if kernel is not None:
         verdicts.append(kernel)
     failures = tuple(tuple(_failures(choice, candidate) for candidate in candidates) for candidates in wanted)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from agent.matrix.ask import Want
     from agent.matrix.rows import Cudnn, Toolkit
     from agent.matrix.subject import Subject
+    from agent.matrix.tables import Matrix
 
 _FIRST_WITH_FAMILIES = "9"
 
@@ -57,14 +58,8 @@ def _cudnn(question: Question, row: Cudnn, major: int) -> Candidate:
     if major not in row.cuda_majors:
         have = " and ".join(map(str, row.cuda_majors))
         draft.verdicts.append(no(f"{name} exists for CUDA {have}, not {major}", row.id))
-    minimum = row.drivers.get(str(major))
-    blackwell = question.card.capability and parts(question.card.capability)[0] >= 10
-    if blackwell and row.blackwell_driver:
-        minimum = row.blackwell_driver
-    if minimum:
-        draft.needs.append(Need(f"{name} for CUDA {major}", minimum, (row.id,)))
-    else:
-        draft.verdicts.append(unknown(f"no row says which driver {name} needs with CUDA {major}", row.id))
+    blackwell = bool(question.card.capability) and parts(question.card.capability)[0] >= 10
+    draft.add_need(cudnn_need(row, major, blackwell=blackwell))
     generation = parts(row.version)[0]
     package = (
         f"cudnn{generation}-cuda-{major}"
@@ -72,6 +67,22 @@ def _cudnn(question: Question, row: Cudnn, major: int) -> Candidate:
         else f"libcudnn{generation}"
     )
     return draft.done(Part("cudnn", row.version, f"package {package}", (row.id,)))
+
+
+def find_cudnn(version: str, matrix: Matrix) -> Cudnn | None:
+    """Return the row of a cuDNN release (`9.10.2` or all four numbers)."""
+    rows: tuple[Cudnn, ...] = matrix.table("cudnn")
+    return next((row for row in rows if begins(row.version, version)), None)
+
+
+def cudnn_need(row: Cudnn, major: int, *, blackwell: bool) -> Need | Verdict:
+    """Return what cuDNN for a CUDA major release asks of the driver; an unknown verdict when no row says."""
+    minimum = row.drivers.get(str(major))
+    if blackwell and row.blackwell_driver:
+        minimum = row.blackwell_driver
+    if minimum is None:
+        return unknown(f"no row says which driver cuDNN {row.version} needs with CUDA {major}", row.id)
+    return Need(f"cuDNN {row.version} for CUDA {major}", minimum, (row.id,))
 
 
 def judge_cudnn_card(row: Cudnn, card: Subject) -> Verdict:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from agent.matrix.ask import parse_tag
 from agent.matrix.candidate import Candidate, Draft, Part, Question
 from agent.matrix.rules import Need, code_possible
-from agent.matrix.verdicts import Verdict, no, unknown, yes
+from agent.matrix.verdicts import Answer, Verdict, no, unknown, yes
 from agent.matrix.version import at_least, begins, order, parts
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from agent.matrix.ask import Want
     from agent.matrix.rows import Torch, TorchBuild
+    from agent.matrix.tables import Matrix
 
 INDEX = "https://download.pytorch.org/whl"
 PLATFORMS = ("x86_64", "aarch64")
@@ -46,10 +48,8 @@ def torch_candidate(question: Question, row: Torch, tag: str, *, pypi: bool) -> 
     code, builds = find_code(question, row, tag)
     draft.verdicts.append(code)
     draft.need_cuda(cuda, f"{name} (CUDA {cuda})", question.matrix)
-    if code.fits and builds and _only_ptx(builds, question.card.capability):
-        draft.needs.append(
-            Need(f"the code of {name} for {question.card.capability}", "0", (builds.id,), reports=cuda)
-        )
+    for need in ptx_needs(question, row, tag):
+        draft.add_need(need)
     index = "" if pypi else f" --index-url {INDEX}/{tag}"
     cudnn = (
         next((build.cudnn for build in row.builds if build.tag == tag), "") if not pypi else row.pypi_cudnn
@@ -67,6 +67,24 @@ def torch_candidate(question: Question, row: Torch, tag: str, *, pypi: bool) -> 
     if cudnn:
         made.append(Part("cudnn", cudnn, "comes with the wheel; none is needed on the host", (row.id,)))
     return draft.done(*made)
+
+
+def find_torch(version: str, matrix: Matrix) -> Torch | None:
+    """Return the row of an installed torch (`2.9.1+cu128`); none for builds of others (`2.9.0a0+….nv25.10`)."""
+    plain = version.split("+", 1)[0]
+    rows: tuple[Torch, ...] = matrix.table("torch")
+    if not re.fullmatch(r"[\d.]+", plain):
+        return None
+    return next((row for row in rows if order(row.version) == order(plain)), None)
+
+
+def ptx_needs(question: Question, row: Torch, tag: str) -> tuple[Need, ...]:
+    """Return what a build asks of the driver's compiler: that it knows its CUDA, where only PTX runs on the card."""
+    code, build = find_code(question, row, tag)
+    capability = question.card.capability
+    if not code.fits or build is None or not _only_ptx(build, capability):
+        return ()
+    return (Need(f"the code of torch {row.version}+{tag} for {capability}", "0", (build.id,), reports=parse_tag(tag)),)
 
 
 def _builds(row: Torch, want: Want) -> Iterator[tuple[str, bool]]:
@@ -123,8 +141,8 @@ def find_code(question: Question, row: Torch, tag: str) -> tuple[Verdict, TorchB
 
 
 def _has_code(name: str, build: TorchBuild, capability: str, possible: Verdict) -> Verdict:
-    if not possible.fits:
-        return Verdict(possible.answer, possible.says, (*possible.rows, build.id))
+    if possible.answer is Answer.NO:
+        return no(possible.says, *possible.rows, build.id)
     if _native(build, capability):
         return yes(f"{name} has code that runs on {capability}", build.id)
     if _only_ptx(build, capability):
