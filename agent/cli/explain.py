@@ -1,9 +1,10 @@
-"""`firstlight explain`: a check, a Xid, or a pasted error text."""
+"""`firstlight explain`: a check, a Xid, a pasted error text, or a log."""
 
 from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 
     from agent.check import Check
 
+_LOG_BYTES = 8 << 20
+_NOTHING = """no rule knows this text
+
+What to do:
+  1. Give the line that names the error: mostly the first error of a log, not the last.
+  2. firstlight explain --log FILE looks through a whole log.
+  3. firstlight check looks at the machine itself.
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -22,37 +32,88 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         nargs="*",
         metavar="ID|AREA|xid N|TEXT",
-        help="a check, an area, `xid 79`, an error text, or - to read it; nothing lists all checks",
+        help="a check, an area, `xid 79`, `sxid 12028`, an error text, or - to read a log; nothing lists all checks",
     )
+    parser.add_argument("--log", metavar="FILE", help="look through a log (its last 8 MiB) for known errors")
     options.add_profile(parser)
     options.add_machine(parser)
     options.add_output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain a Xid or an error text, else one check, or list several."""
-    what = " ".join(args.what)
-    return 0 if _explain_text(what, args) else _explain_check(what, args)
-
-
-def _explain_text(what: str, args: argparse.Namespace) -> bool:
-    """Print what is known of a text and return True; False when it can only be the name of a check."""
-    from agent.matrix.explanation import explain_text, to_document
+    """Explain a log, a Xid or an error text, else a check, or list several. Exit code 2: no rule knows the text."""
     from agent.model.errors import UsageError
 
-    text = sys.stdin.read() if what == "-" else what
-    found = explain_text(text)
-    if not found and (what == "-" or " " in what):
-        raise UsageError("no rule knows this text", "paste the line that names the error, or try: xid N")
-    if args.output == "json" and found:
-        from agent.report.json import render_envelope
+    what = " ".join(args.what)
+    if args.log is not None or what == "-":
+        if args.log is not None and what:
+            raise UsageError(f"explain: either --log {args.log} or {what!r}, not both")
+        return _explain_log(args)
+    if _is_text(what):
+        return _explain_text(what, args)
+    return _explain_check(what, args)
 
-        sys.stdout.write(render_envelope([to_document(item) for item in found], command="explain"))
+
+def _is_text(what: str) -> bool:
+    """Return whether it is an error text or a Xid; else it can only be the name of a check or an area."""
+    return not re.fullmatch(r"(?!s?xid\d)[a-z0-9-]*(\.[a-z0-9-]+)?", what)
+
+
+def _explain_text(what: str, args: argparse.Namespace) -> int:
+    from agent.matrix.explanation import explain_text, to_document
+
+    found = explain_text(what)
+    if args.output == "json":
+        _print_json([to_document(item) for item in found])
     elif found:
         from agent.matrix.render import render_explanation
 
         sys.stdout.write("\n".join(render_explanation(item, terminal.width()) for item in found))
-    return bool(found)
+    else:
+        sys.stdout.write(_NOTHING)
+    return 0 if found else 2
+
+
+def _explain_log(args: argparse.Namespace) -> int:
+    from agent.matrix.explanation import explain_log, to_document
+
+    found = explain_log(_read_log(args.log))
+    if args.output == "json":
+        where = ({"line": seen.line, "text": seen.text, "times": seen.times} for seen in found)
+        _print_json([{**to_document(seen.explanation), **place} for seen, place in zip(found, where, strict=True)])
+    elif found:
+        from agent.matrix.render import render_sighting
+
+        sys.stdout.write("\n".join(render_sighting(seen, terminal.width()) for seen in found))
+    else:
+        sys.stdout.write(_NOTHING)
+    return 0 if found else 2
+
+
+def _read_log(path: str | None) -> str:
+    """Return the last 8 MiB of a log as text; None and - are standard input. Raises UsageError."""
+    from pathlib import Path
+
+    from agent.model.errors import UsageError
+
+    if path in (None, "-"):
+        return sys.stdin.buffer.read()[-_LOG_BYTES:].decode(errors="replace")
+    try:
+        with Path(str(path)).open("rb") as log:
+            size = log.seek(0, 2)
+            log.seek(max(0, size - _LOG_BYTES))
+            data = log.read()
+    except OSError as error:
+        raise UsageError(f"--log {path}: {error.strerror}", "name a text file, or - for standard input") from error
+    if size > _LOG_BYTES:
+        terminal.warn(f"{path}: looked through the last 8 of {size / (1 << 20):.0f} MiB; lines count from there")
+    return data.decode(errors="replace")
+
+
+def _print_json(data: object) -> None:
+    from agent.report.json import render_envelope
+
+    sys.stdout.write(render_envelope(data, command="explain"))
 
 
 def _explain_check(what: str, args: argparse.Namespace) -> int:

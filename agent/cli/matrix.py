@@ -49,7 +49,9 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--arch", choices=_ARCHITECTURES, help="default: this machine's")
     parser.add_argument(
-        "--os", metavar="SYSTEM", help="debian-12, ubuntu-24.04, dgx-os, any … (default: this machine's, with --card any)"
+        "--os",
+        metavar="SYSTEM",
+        help="debian-12, ubuntu-24.04, dgx-os, any … (default: this machine's; with --card any)",
     )
     options.add_machine(parser)
     options.add_output(parser)

@@ -8,12 +8,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.matrix.tables import load_table
-from agent.matrix.xids import XidAdvice, find_advice, find_codes
+from agent.matrix.xids import (
+    IN_LOG,
+    SWITCH_IN_LOG,
+    XidAdvice,
+    find_advice,
+    find_codes,
+    find_switch_codes,
+    find_switch_row,
+    gpud_words,
+)
 
 if TYPE_CHECKING:
     from agent.matrix.rows import Symptom
 
-_SHORT_WORDS = re.compile(r"xid[\s:#=]*\d+", re.IGNORECASE)
+_SHORT_WORDS = re.compile(r"s?xid[\s:#=]*\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +40,52 @@ class Explanation:
     rows: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An explanation of a log, with the number and text of its first line, and how many times it was seen."""
+
+    explanation: Explanation
+    line: int
+    text: str
+    times: int
+
+
 def explain_text(text: str) -> tuple[Explanation, ...]:
-    """Return what is known of a text, Xids first; empty when no row knows it."""
+    """Return what is known of a text, Xids first; empty when no row knows it. Line breaks may fall anywhere."""
     found = [_of_xid(code) for code in find_codes(text)]
+    found += [_of_switch(code) for code in find_switch_codes(text)]
     if not _SHORT_WORDS.fullmatch(text.strip()):
         told = {row for explanation in found for row in explanation.rows}
+        plain = " ".join(text.split())
         found += [
             _of_symptom(row)
             for row in _symptoms()
-            if not told & set(row.rows) and _pattern(row.pattern).search(text)
+            if not told & set(row.rows) and (_pattern(row.pattern).search(text) or _pattern(row.pattern).search(plain))
         ]
     return tuple(found)
+
+
+def explain_log(text: str) -> tuple[Sighting, ...]:
+    """Return what is known of the lines of a log, in the order in which they first appear; empty when nothing is."""
+    seen: dict[Explanation, tuple[int, int]] = {}
+    for pattern, explain in ((IN_LOG, _of_xid), (SWITCH_IN_LOG, _of_switch)):
+        for found in pattern.finditer(text):
+            explanation = explain(int(found[1]))
+            start, times = seen.get(explanation, (found.start(), 0))
+            seen[explanation] = start, times + 1
+    told = {row for explanation in seen for row in explanation.rows}
+    for row in _symptoms():
+        places = [found.start() for found in _pattern(row.pattern).finditer(text)]
+        if places and not told & set(row.rows):
+            seen[_of_symptom(row)] = places[0], len(places)
+    ordered = sorted(seen.items(), key=lambda item: item[1])
+    return tuple(_sighting(text, explanation, start, times) for explanation, (start, times) in ordered)
+
+
+def _sighting(text: str, explanation: Explanation, start: int, times: int) -> Sighting:
+    begin, end = text.rfind("\n", 0, start) + 1, text.find("\n", start)
+    line = text[begin:] if end < 0 else text[begin:end]
+    return Sighting(explanation, text.count("\n", 0, start) + 1, line.strip(), times)
 
 
 def source_words(source: str) -> str:
@@ -78,6 +122,29 @@ def _of_symptom(row: Symptom) -> Explanation:
     name = row.id.removeprefix("symptom.").replace("-", " ")
     return Explanation(
         name.capitalize(), row.cause, row.look, row.remedy, row.source, row.date, rows=(row.id, *row.rows)
+    )
+
+
+def _of_switch(code: int) -> Explanation:
+    row = find_switch_row(code)
+    log, links = "the lines around it: journalctl -k | grep -C5 SXid", "nvidia-smi nvlink -s"
+    look = (log, links, "journalctl -u nvidia-fabricmanager")
+    if row is None:
+        steps = ("NVIDIA's Fabric Manager user guide lists the SXids.",)
+        return Explanation(f"SXid {code}", "unknown: no row describes it", look, steps, ("FM-UG",), "")
+    opinions = ((("NVIDIA's guide", row.recovery),) if row.recovery else ()) + (
+        (("gpud", gpud_words(row.gpud_event, row.gpud_actions)),) if row.gpud_event else ()
+    )
+    return Explanation(
+        title=f"SXid {code}: {row.name}",
+        cause=f"An NVSwitch reports an error that is {row.kind.replace('-', ' ')}. {row.impact}".strip(),
+        look=look,
+        steps=(row.recovery,) if row.recovery else (),
+        source=row.source,
+        date=row.date,
+        opinions=opinions,
+        disagree=(row.kind == "non-fatal") == (row.gpud_event == "Fatal"),
+        rows=(row.id,),
     )
 
 

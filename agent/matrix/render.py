@@ -6,7 +6,7 @@ import dataclasses
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from agent.matrix.explanation import Explanation, source_words
+from agent.matrix.explanation import Explanation, Sighting, source_words
 from agent.matrix.solution import NoSolution, Solution
 from agent.matrix.tables import find_row
 
@@ -44,6 +44,7 @@ _COLUMNS = {
     "images": ("reference", "architectures", "cuda", "torch", "vllm", "proven"),
     "systems": ("system", "architecture", "python", "repository", "archive_driver", "driver_branches"),
     "xid": ("code", "what", "action", "then", "gpud_event"),
+    "sxid": ("code", "name", "kind", "recovery", "gpud_event"),
     "symptoms": ("id", "cause"),
     "sources": ("id", "what"),
 }
@@ -151,6 +152,13 @@ def render_explanation(found: Explanation, width: int) -> str:
     for source in found.source:
         lines += _indented("  ", source_words(source), width, hang=4)
     return "\n".join(lines) + "\n"
+
+
+def render_sighting(found: Sighting, width: int) -> str:
+    """Return an explanation as a page, headed by where in the log it was seen."""
+    times = "once" if found.times == 1 else f"{found.times} times"
+    where = textwrap.shorten(found.text, max(40, width - 4), placeholder=" …")
+    return f"line {found.line}, {times}:\n  {where}\n\n{render_explanation(found.explanation, width)}"
 
 
 def _cited(rows: tuple[str, ...], width: int) -> list[str]:

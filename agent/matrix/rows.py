@@ -239,6 +239,19 @@ class Xid(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SXid(Row):
+    """An error of an NVSwitch. `kind`: non-fatal, fatal, always-fatal, other-notable; `gpud_*` another source's."""
+
+    code: int
+    name: str
+    kind: str
+    impact: str = ""
+    recovery: str = ""
+    gpud_event: str = ""
+    gpud_actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Symptom(Row):
     """A text that programs print when something is wrong. `source`: ids, or threads as owner/name#number."""
 

@@ -68,7 +68,7 @@ def driver_meets(choice: DriverChoice, need: Need) -> Verdict:
     if choice.branch != least or choice.exact:
         if at_least(choice.exact or str(choice.branch), need.minimum):
             return yes(wanted, *rows)
-        return no(f"{wanted}; {choice.words} is older", *rows)
+        return no(wanted, *need.rows)
     if choice.row and at_least(choice.newest, need.minimum):
         return yes(wanted, *rows)
     return unknown(f"{wanted}, and no row says that branch {choice.branch} has such a release", *rows)
@@ -83,8 +83,7 @@ def driver_drives(choice: DriverChoice, card: Subject, matrix: Matrix) -> Verdic
         )
     rows = (*card.rows, generation.id)
     if generation.driver_last and choice.branch > generation.driver_last:
-        says = f"branch {generation.driver_last} is the last for {generation.name} ({card.name})"
-        return no(f"{says}; {choice.words} is newer", generation.id, *choice.rows)
+        return no(f"branch {generation.driver_last} is the last for {generation.name} ({card.name})", generation.id)
     if not card.driver_sure:
         return unknown(f"no row says the first driver for compute capability {card.capability}", generation.id)
     sure = driver_meets(choice, Need(card.name, card.driver_sure, rows))

@@ -27,6 +27,7 @@ TABLES: dict[str, type[Any]] = {
     "images": rows.Image,
     "systems": rows.System,
     "xid": rows.Xid,
+    "sxid": rows.SXid,
     "symptoms": rows.Symptom,
     "sources": rows.Source,
 }

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from agent.matrix.tables import load_table
 
 if TYPE_CHECKING:
-    from agent.matrix.rows import Xid
+    from agent.matrix.rows import SXid, Xid
 
-_IN_LOG = re.compile(r"Xid \(PCI:[^)]*\): (\d+)")
+IN_LOG = re.compile(r"\bXid \((?:PCI:)?[^)]*\): (\d+)")
+SWITCH_IN_LOG = re.compile(r"\bSXid \((?:PCI:)?[^)]*\): (\d+)")
 _NAMED = re.compile(r"\bxid[\s:#=]*(\d+)\b", re.IGNORECASE)
+_SWITCH_NAMED = re.compile(r"\bsxid[\s:#=]*(\d+)\b", re.IGNORECASE)
 WORDS = {
     "IGNORE": "nothing, it is information",
     "IGNORE (sympathetic)": "nothing, it follows from another error",
@@ -95,8 +97,25 @@ def find_advice(code: int) -> XidAdvice | None:
 
 def find_codes(text: str) -> tuple[int, ...]:
     """Return the Xids a text names, in order, once each: kernel log lines, or `xid 79`."""
-    found = _IN_LOG.findall(text) or _NAMED.findall(text)
+    found = IN_LOG.findall(text) or _NAMED.findall(text)
     return tuple(dict.fromkeys(int(code) for code in found))
+
+
+def find_switch_codes(text: str) -> tuple[int, ...]:
+    """Return the SXids (NVSwitch errors) a text names, in order, once each: kernel log lines, or `sxid 12028`."""
+    found = SWITCH_IN_LOG.findall(text) or _SWITCH_NAMED.findall(text)
+    return tuple(dict.fromkeys(int(code) for code in found))
+
+
+def find_switch_row(code: int) -> SXid | None:
+    """Return the row of an SXid; None when no row describes it."""
+    rows: tuple[SXid, ...] = load_table("sxid")
+    return next((row for row in rows if row.code == code), None)
+
+
+def gpud_words(event: str, actions: tuple[str, ...]) -> str:
+    """Return gpud's opinion in words."""
+    return f"{event.lower()}: {', then '.join(_GPUD.get(action, action) for action in actions) or 'no action'}"
 
 
 def _nvidia(row: Xid) -> str:
@@ -112,8 +131,7 @@ def _nvidia(row: Xid) -> str:
 def _others(row: Xid) -> list[tuple[str, str]]:
     found = []
     if row.gpud_event:
-        actions = ", then ".join(_GPUD.get(action, action) for action in row.gpud_actions) or "no action"
-        found.append(("gpud", f"{row.gpud_event.lower()}: {actions}"))
+        found.append(("gpud", gpud_words(row.gpud_event, row.gpud_actions)))
     if row.application:
         found.append(("NVIDIA's Kubernetes plugin", "an error of the application; the card stays in service"))
     return found
