@@ -75,9 +75,9 @@ def explain_log(text: str) -> tuple[Sighting, ...]:
             seen[explanation] = start, times + 1
     told = {row for explanation in seen for row in explanation.rows}
     for row in _symptoms():
-        places = [found.start() for found in _pattern(row.pattern).finditer(text)]
-        if places and not told & set(row.rows):
-            seen[_of_symptom(row)] = places[0], len(places)
+        lines = {text.rfind("\n", 0, found.start()) + 1: None for found in _pattern(row.pattern).finditer(text)}
+        if lines and not told & set(row.rows):
+            seen[_of_symptom(row)] = next(iter(lines)), len(lines)
     ordered = sorted(seen.items(), key=lambda item: item[1])
     return tuple(_sighting(text, explanation, start, times) for explanation, (start, times) in ordered)
 
