@@ -22,6 +22,7 @@ from agent.matrix.toolkits import cudnn_need, find_cudnn, judge_cudnn_card
 from agent.matrix.verdicts import Verdict, no, unknown, yes
 from agent.matrix.version import order, parts, short
 from agent.matrix.wheels import find_code, find_torch, ptx_needs
+from agent.model.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,10 @@ def subjects(seen: Combination, matrix: Matrix) -> tuple[Subject, ...]:
     found = set()
     for device, name in seen.cards:
         known = find_subject(device, matrix)
-        found.add(known if known.rows else find_subject(name, matrix))
+        try:
+            found.add(known if known.rows else find_subject(name, matrix))
+        except UsageError:
+            found.add(Subject(name))
     return tuple(sorted(found, key=lambda card: card.name))
 
 

@@ -30,7 +30,6 @@ _COLUMNS = {
     "cuda": (
         "version",
         "released",
-        "driver",
         "bundled_driver",
         "capability_min",
         "capability_max",

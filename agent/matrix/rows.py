@@ -102,10 +102,9 @@ class Floor(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolkit(Row):
-    """A CUDA toolkit release. `bundled_driver` came with it and is not the minimum; `driver` is."""
+    """A CUDA toolkit release. `bundled_driver` came with it and is not the minimum: that is its Floor's."""
 
     version: str
-    driver: str
     released: str = ""
     bundled_driver: str = ""
     capability_min: str = ""

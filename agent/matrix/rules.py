@@ -105,10 +105,11 @@ def driver_on_system(choice: DriverChoice, system: System) -> Verdict:
     return yes(f"{system.system} takes the branch", system.id)
 
 
-def driver_builds(choice: DriverChoice, kernel: str, matrix: Matrix) -> Verdict | None:
-    """Return what speaks against the module being built for the kernel; None when no row does (not a yes).
+def driver_builds(choice: DriverChoice, kernel: str, matrix: Matrix | None = None) -> Verdict | None:
+    """Return a no when the module is known not to build for the kernel; None when no row says so (not a yes).
 
-    A branch older than one that is broken for good is unknown, unless its own row speaks of such a kernel.
+    With a matrix a branch older than one that is broken for good is unknown, unless its own row speaks of such
+    a kernel.
     """
     own = [broken for broken in (choice.row.kernels_broken if choice.row else ()) if at_least(kernel, broken.kernel)]
     for broken in own:
@@ -117,7 +118,7 @@ def driver_builds(choice: DriverChoice, kernel: str, matrix: Matrix) -> Verdict 
             says = f"the module of {choice.words}{mended} does not build for kernel {broken.kernel} and newer"
             return no(says, *choice.rows)
     spoken = max((order(broken.kernel) for broken in own), default=())
-    for row in matrix.drivers:
+    for row in matrix.drivers if matrix else ():
         lost = (broken.kernel for broken in row.kernels_broken if not broken.fixed and at_least(kernel, broken.kernel))
         if row.branch > choice.branch and any(order(broken) > spoken for broken in lost):
             says = f"no row says that {choice.words} builds for kernel {kernel}"
