@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from agent.matrix.rules import Need, cuda_need
@@ -72,5 +72,8 @@ class Draft:
             self.verdicts.append(found)
 
     def done(self, *parts: Part) -> Candidate:
-        """Return the candidate."""
+        """Return the candidate; its first part cites the rows of every verdict too."""
+        if parts:
+            cited = (*parts[0].rows, *(row for verdict in self.verdicts for row in verdict.rows))
+            parts = (replace(parts[0], rows=tuple(dict.fromkeys(cited))), *parts[1:])
         return Candidate(parts, tuple(self.verdicts), tuple(self.needs), tuple(dict.fromkeys(self.caveats)))

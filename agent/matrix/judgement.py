@@ -63,8 +63,10 @@ def judge_torch(version: str, cuda: str | None, seen: Combination, matrix: Matri
         lines.append(("torch", unknown(f"no row describes torch {version}")))
     needs: list[Need | Verdict] = [cuda_need(cuda, f"torch {version} (CUDA {short(cuda)})", matrix)]
     for card in subjects(seen, matrix):
-        if row is None:
-            break
+        if not card.rows:
+            lines.append(("card", unknown(f"no row says what card {card.name} is")))
+        if row is None or not card.rows:
+            continue
         question = Question(matrix, card, seen.architecture)
         lines.append((f"{card.name}, torch {version}", find_code(question, row, tag)[0]))
         needs += ptx_needs(question, row, tag)

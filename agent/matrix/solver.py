@@ -64,11 +64,13 @@ def solve(ask: Ask, matrix: Matrix | None = None) -> Solution | NoSolution:
 def _solved(ask: Ask, matrix: Matrix) -> Solution | NoSolution:
     question = Question(matrix, find_subject(ask.card, matrix), ask.architecture, ask.wants)
     basics, system = _basics(ask, question)
+    if basics:
+        return NoSolution(ask, basics, unknown=True)
     wanted = [_MAKERS[want.kind](question, want) for want in _components(ask)]
     branches = [_judged(choice, question, system, wanted) for choice in _choices(ask, matrix)]
     fitting = [(best, branch.choice) for branch in branches if (best := branch.best()) is not None]
-    if basics or not fitting:
-        conflict = basics or find_conflict(_field(branches))
+    if not fitting:
+        conflict = find_conflict(_field(branches))
         unsure = any(verdict.answer == "unknown" for verdict in conflict)
         return NoSolution(ask, conflict, unsure)
     least = min(best for best, _ in fitting)
