@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 import sys
@@ -154,6 +153,8 @@ def _document(check: Check[Any]) -> dict[str, Any]:
 
 def _looks(check: Check[Any]) -> str:
     """Return how the check looks: the sentence its `observe` is documented by."""
+    import inspect
+
     return " ".join((inspect.getdoc(check.observe) or "").split())
 
 

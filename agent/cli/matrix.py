@@ -148,7 +148,6 @@ def _combination(args: argparse.Namespace) -> Combination:
 def _ask(args: argparse.Namespace) -> Ask:
     """Return the question; what is not given comes from the machine."""
     from agent.matrix.ask import Ask, parse_want
-    from agent.matrix.combination import system_name
     from agent.model.errors import UsageError
 
     wants = tuple(parse_want(text) for text in (*args.wants, *args.want))
@@ -156,6 +155,8 @@ def _ask(args: argparse.Namespace) -> Ask:
     if args.card:
         _card(args.card)
         return Ask(args.card, _architecture(args), system or "", wants)
+    from agent.matrix.combination import system_name
+
     hardware = _app(args).hardware
     cards = sorted({gpu.device_id for gpu in hardware.gpus})
     if not cards:

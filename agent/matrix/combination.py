@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.machine.driver import loaded_version, observe_flavour
 from agent.model.errors import Missing, Unobservable
 
 if TYPE_CHECKING:
@@ -73,6 +72,8 @@ def _read(machine: Machine, path: str) -> Told:
 
 
 def _loaded(machine: Machine) -> Told:
+    from agent.machine.driver import loaded_version
+
     try:
         version = loaded_version(machine)
     except Unobservable as error:
@@ -83,6 +84,8 @@ def _loaded(machine: Machine) -> Told:
 
 
 def _open_module(machine: Machine) -> bool | None:
+    from agent.machine.driver import observe_flavour
+
     try:
         return {"open": True, "proprietary": False}.get(observe_flavour(machine))
     except Unobservable:

@@ -159,7 +159,7 @@ def _of_xid(code: int) -> Explanation:
     opinions = (*((("NVIDIA's catalogue", advice.nvidia),) if advice.nvidia else ()), *advice.others)
     return Explanation(
         title=f"Xid {code}: {advice.what}",
-        cause=f"The driver reports {advice.name}. {_SEVERITY[advice.severity]}",
+        cause=f"The driver reports {advice.name}. {_SEVERITY['disputed' if advice.disagree else advice.severity]}",
         look=(*advice.look, "the lines around it: journalctl -k | grep -C5 'Xid'", _RECOVERY),
         steps=_steps(advice),
         source=advice.source,
@@ -176,6 +176,7 @@ _SEVERITY = {
     "application": "The application is hit; the card stays usable.",
     "serious": "The card or the machine needs attention before the next job.",
     "unknown": "How serious it is, no source says.",
+    "disputed": "How serious it is, the sources do not agree.",
 }
 
 
@@ -185,6 +186,8 @@ def _steps(advice: XidAdvice) -> tuple[str, ...]:
         steps.append(f"{advice.nvidia[0].upper()}{advice.nvidia[1:]}.")
     elif advice.others:
         steps.append(f"{advice.others[0][0]} says: {advice.others[0][1]}.")
+    if advice.disagree and advice.nvidia and advice.others:
+        steps.append("If that does not end it, go by the other source.")
     if advice.severity == "serious":
         steps.append("If it is there again after two reboots: inspect the hardware, then return the card.")
     return tuple(steps)

@@ -71,28 +71,32 @@ def to_document(result: Solution | NoSolution) -> dict[str, Any]:
         "wants": [str(want) for want in result.ask.wants],
     }
     if isinstance(result, Solution):
-        return {
-            "answer": "yes",
-            "ask": asked,
-            "driver": {
-                "minimum": result.driver_minimum,
-                "branch": result.driver_branch,
-                "branches": list(result.driver_branches),
-            },
-            "parts": [
-                {
-                    "kind": part.kind,
-                    "value": part.value,
-                    "says": part.says,
-                    "rows": [citation(row) for row in part.rows],
-                }
-                for part in result.parts
-            ],
-            "caveats": list(result.caveats),
-        }
+        return {"answer": "yes", "ask": asked, **_solution(result)}
+    return {"answer": "unknown" if result.unknown else "no", "ask": asked, **_no_solution(result)}
+
+
+def _solution(result: Solution) -> dict[str, Any]:
     return {
-        "answer": "unknown" if result.unknown else "no",
-        "ask": asked,
+        "driver": {
+            "minimum": result.driver_minimum,
+            "branch": result.driver_branch,
+            "branches": list(result.driver_branches),
+        },
+        "parts": [
+            {
+                "kind": part.kind,
+                "value": part.value,
+                "says": part.says,
+                "rows": [citation(row) for row in part.rows],
+            }
+            for part in result.parts
+        ],
+        "caveats": list(result.caveats),
+    }
+
+
+def _no_solution(result: NoSolution) -> dict[str, Any]:
+    return {
         "conflict": [
             {
                 "answer": str(verdict.answer),

@@ -84,7 +84,8 @@ def _find_cards(text: str, matrix: Matrix) -> tuple[Card, ...]:
         return found
     squeezed = _squeezed(text)
     for card in matrix.cards:
-        if any(_squeezed(name) == squeezed for name in (card.name, *card.aliases)):
+        names = {_squeezed(name) for name in (card.name, *card.aliases)}
+        if squeezed in names or f"rtx{squeezed}" in names:
             return (card,)
     words = set(_words(text))
     return tuple(card for card in matrix.cards if words and words <= set(_words(card.name)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 _ENDS = re.compile(r"[-+~]")
 
 
+@functools.lru_cache(maxsize=4096)
 def parts(text: str) -> tuple[int, ...]:
     """Return the numbers of a version: `0.6.6.post1` is (0, 6, 6, 1); raises ValueError without any."""
     found = tuple(int(number) for number in re.findall(r"\d+", _ENDS.split(text)[0]))
@@ -15,6 +17,7 @@ def parts(text: str) -> tuple[int, ...]:
     return found
 
 
+@functools.lru_cache(maxsize=4096)
 def order(text: str) -> tuple[int, ...]:
     """Return the sort key of a version: `13.0` and `13` are the same."""
     numbers = list(parts(text))
