@@ -21,7 +21,7 @@ from agent.matrix.tables import Matrix
 from agent.matrix.toolkits import cudnn_need, find_cudnn, judge_cudnn_card
 from agent.matrix.verdicts import Verdict, no, unknown, yes
 from agent.matrix.version import order, parts, short
-from agent.matrix.wheels import find_code, find_torch, ptx_needs
+from agent.matrix.wheels import find_code, find_torch
 from agent.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ def judge_torch(version: str, cuda: str | None, seen: Combination, matrix: Matri
     row, tag = find_torch(version, matrix), f"cu{short(cuda).replace('.', '')}"
     if row is None:
         lines.append(("torch", unknown(f"no row describes torch {version}")))
-    needs: list[Need | Verdict] = [cuda_need(cuda, f"torch {version} (CUDA {short(cuda)})", matrix)]
     for card in subjects(seen, matrix):
         if not card.rows:
             lines.append(("card", unknown(f"no row says what card {card.name} is")))
@@ -69,10 +68,10 @@ def judge_torch(version: str, cuda: str | None, seen: Combination, matrix: Matri
             continue
         question = Question(matrix, card, seen.architecture)
         lines.append((f"{card.name}, torch {version}", find_code(question, row, tag)[0]))
-        needs += ptx_needs(question, row, tag)
     choice = _choice(seen, matrix)
     if choice is not None:
-        lines += [(f"{choice.words}, torch {version}", _meets(choice, need)) for need in needs]
+        need = cuda_need(cuda, f"torch {version} (CUDA {short(cuda)})", matrix)
+        lines.append((f"{choice.words}, torch {version}", _meets(choice, need)))
     return tuple(lines)
 
 

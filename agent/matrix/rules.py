@@ -42,12 +42,11 @@ class DriverChoice:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What something asks of the driver: a version, or (`reports`) that it knows a CUDA release itself."""
+    """What something asks of the driver: a version, or newer."""
 
     why: str
     minimum: str
     rows: tuple[str, ...]
-    reports: str = ""
 
 
 def driver_known(choice: DriverChoice) -> Verdict:
@@ -60,9 +59,6 @@ def driver_known(choice: DriverChoice) -> Verdict:
 def driver_meets(choice: DriverChoice, need: Need) -> Verdict:
     """Say whether the driver is new enough for a need."""
     rows = (*need.rows, *choice.rows)
-    if need.reports and choice.row and not at_least(choice.row.cuda, need.reports):
-        says = f"{need.why} must be compiled by the driver, which takes one that knows CUDA {need.reports}"
-        return no(f"{says}; {choice.words} knows {choice.row.cuda}", *rows)
     wanted = f"{need.why} needs driver {need.minimum} or newer"
     least = parts(need.minimum)[0]
     if choice.branch != least or choice.exact:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.matrix.ask import parse_tag
 from agent.matrix.candidate import Candidate, Draft, Part, Question
-from agent.matrix.rules import Need, code_possible
+from agent.matrix.rules import code_possible
 from agent.matrix.verdicts import Answer, Verdict, no, unknown, yes
 from agent.matrix.version import at_least, begins, order, parts
 
@@ -48,8 +48,6 @@ def torch_candidate(question: Question, row: Torch, tag: str, *, pypi: bool) -> 
     code, builds = find_code(question, row, tag)
     draft.verdicts.append(code)
     draft.need_cuda(cuda, f"{name} (CUDA {cuda})", question.matrix)
-    for need in ptx_needs(question, row, tag):
-        draft.add_need(need)
     index = "" if pypi else f" --index-url {INDEX}/{tag}"
     cudnn = (
         next((build.cudnn for build in row.builds if build.tag == tag), "") if not pypi else row.pypi_cudnn
@@ -76,15 +74,6 @@ def find_torch(version: str, matrix: Matrix) -> Torch | None:
     if not re.fullmatch(r"[\d.]+", plain):
         return None
     return next((row for row in rows if order(row.version) == order(plain)), None)
-
-
-def ptx_needs(question: Question, row: Torch, tag: str) -> tuple[Need, ...]:
-    """Return what a build asks of the driver's compiler: that it knows its CUDA, where only PTX runs on the card."""
-    code, build = find_code(question, row, tag)
-    capability = question.card.capability
-    if not code.fits or build is None or not _only_ptx(build, capability):
-        return ()
-    return (Need(f"the code of torch {row.version}+{tag} for {capability}", "0", (build.id,), reports=parse_tag(tag)),)
 
 
 def _builds(row: Torch, want: Want) -> Iterator[tuple[str, bool]]:
@@ -145,8 +134,9 @@ def _has_code(name: str, build: TorchBuild, capability: str, possible: Verdict) 
         return no(possible.says, *possible.rows, build.id)
     if _native(build, capability):
         return yes(f"{name} has code that runs on {capability}", build.id)
-    if _only_ptx(build, capability):
-        return yes(f"{name} has code the driver compiles for {capability}", build.id)
+    ptx = (listed.removesuffix("+PTX") for listed in build.capabilities if listed.endswith("+PTX"))
+    if any(at_least(capability, listed) for listed in ptx):
+        return unknown(f"{name} has only PTX for {capability}, and no row says that it runs", build.id)
     return no(
         f"{name} has code for {', '.join(build.capabilities)}, none of which runs on {capability}", build.id
     )
@@ -157,8 +147,3 @@ def _native(build: TorchBuild, capability: str) -> bool:
     numbers = (parts(listed.removesuffix("+PTX")) for listed in build.capabilities)
     card = parts(capability)
     return any(listed[0] == card[0] and listed[1] <= card[1] for listed in numbers)
-
-
-def _only_ptx(build: TorchBuild, capability: str) -> bool:
-    ptx = (listed.removesuffix("+PTX") for listed in build.capabilities if listed.endswith("+PTX"))
-    return not _native(build, capability) and any(at_least(capability, listed) for listed in ptx)
