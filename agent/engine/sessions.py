@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-_GRACE_S = 0.2
+_GRACE_S = 0.5
 _STEP_S = 0.005
 _abandoned: set[int] = set()
 
@@ -14,7 +14,7 @@ _abandoned: set[int] = set()
 def end_session(leader: int) -> int | None:
     """Kill a child of ours that leads a session, with all its descendants, and reap it.
 
-    Returns its wait status, or None when it cannot die within 0.2 s (uninterruptible sleep): it is then left
+    Returns its wait status, or None when it cannot die within 0.5 s (uninterruptible sleep): it is then left
     behind and reaped at a later call.
     """
     reap_abandoned()

@@ -112,7 +112,9 @@ class Worker:
 
 
 def _death(status: int | None) -> str:
-    code = 0 if status is None else os.waitstatus_to_exitcode(status)
+    if status is None:
+        return "the check's process broke off and has not ended yet"
+    code = os.waitstatus_to_exitcode(status)
     if code < 0:
         return f"the check was killed by signal {-code}"
     return f"the check ended its own process (exit code {code})"

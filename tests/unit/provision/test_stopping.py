@@ -57,21 +57,21 @@ def test_the_first_ctrl_c_stops_after_the_task_at_hand(
 
 
 def test_the_second_ctrl_c_stops_at_once(job: Callable[..., Job], target: Path, places: Places) -> None:
-    stop, said = Stop(), list[str]()
+    stop, said, asked = Stop(), list[str](), list[float]()
 
     def interrupt() -> None:
         wait_for(target / "slow-began")
+        asked.append(time.monotonic())
         said.extend([stop.request(), stop.request()])
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    began = time.monotonic()
     run = apply(job("beta", "gamma", beta="slow"), places=places, stop=stop)
     thread.join()
     assert said == [AFTER_TASK, AT_ONCE]
     assert run.outcome is Outcome.CANCELLED
     assert not (target / "trial").exists()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - asked[0] < 5
     assert not marked(run.id)
     assert list(places.runtime.glob("run-*")) == []
 
