@@ -38,8 +38,14 @@ def each_gpu(seen: Cards, judge_gpu: Callable[[Gpu], Iterable[Outcome]]) -> list
         silence = f"did not return from {view.hung_in}" if view.hung_in else \
             f"crashed in {view.died_in}" if view.died_in else "shows no GPU"
         return [unknown(f"NVML {silence}. See gpu.responds.")]
+    unasked = [gpu for gpu in view.gpus if gpu.silence and not gpu.readings and not gpu.lost_code]
     outcomes: list[Outcome] = []
+    if unasked:
+        first = unasked[0].label if len(unasked) == 1 else f"{len(unasked)} of {len(view.gpus)} GPUs"
+        outcomes.append(unknown(f"{first} could not be asked: {unasked[0].silence}. See gpu.responds."))
     for gpu in view.gpus:
+        if gpu in unasked:
+            continue
         if gpu.lost_code:
             outcomes.append(unknown(f"{gpu.label} does not answer: {gpu.lost}. See gpu.responds.",
                                     subject=gpu.subject))

@@ -13,6 +13,7 @@ from tests.nvml.stand_in import PROFILES, StandIn
 KERNEL = "6.8.0-45-generic"
 PROBE_ARGV: tuple[str, ...] = PROBE
 GB10_MEMORY = "MemTotal:       127600748 kB\nMemFree:         2900000 kB\nMemAvailable:   121465408 kB\n"
+ORIN_MEMORY = "MemTotal:       64349336 kB\nMemFree:        41200000 kB\nMemAvailable:   58113408 kB\n"
 HOST_MEMORY = "MemTotal:       527600748 kB\nMemFree:       402900000 kB\nMemAvailable:   501465408 kB\n"
 
 
@@ -24,7 +25,12 @@ def keys_of(text: str) -> dict[str, str]:
 
 def bus_files(profile: str) -> dict[str, Content]:
     """Return the sysfs files of the cards in a profile, before any fault."""
-    told = keys_of(PROFILES[profile].read_text())
+    return bus_files_of(PROFILES[profile].read_text())
+
+
+def bus_files_of(text: str) -> dict[str, Content]:
+    """Return the sysfs files of the cards in a profile's text."""
+    told = keys_of(text)
     files: dict[str, Content] = {}
     for index in range(int(told["gpus"])):
         if address := told.get(f"gpu{index}.pci"):
@@ -52,7 +58,7 @@ def machine(stand_in: StandIn, profile: str, *, driver: bool = True, library: st
     """Return a machine with the cards of a profile that answers as the stand-in does now, through the real probe."""
     version = keys_of(PROFILES[profile].read_text())["driver_version"]
     files: dict[str, Content] = {
-        "/proc/meminfo": GB10_MEMORY if profile == "gb10" else HOST_MEMORY,
+        "/proc/meminfo": {"gb10": GB10_MEMORY, "orin": ORIN_MEMORY}.get(profile, HOST_MEMORY),
         "/proc/sys/kernel/osrelease": KERNEL + "\n", f"/boot/vmlinuz-{KERNEL}": "", "/dev/null": "",
         "/sys/bus/pci/devices/0000:00:00.0/vendor": "0x8086\n",
         **bus_files(profile), **(driver_files(version, library=library) if driver else {}), **(more or {}),
