@@ -9,11 +9,11 @@ import pytest
 from agent.machine.gpu import TIMEOUT_S, parse_view
 from agent.machine.process import run_command
 from agent.model.gpu import GpuView
-from tests.nvml.fixtures import nvml_library, stand_in
+from tests.nvml.fixtures import stand_in
 from tests.nvml.machines import PROBE_ARGV
-from tests.nvml.stand_in import StandIn
+from tests.nvml.stand_in import NAME, StandIn, library_folder
 
-__all__ = ["nvml_library", "stand_in"]
+__all__ = ["stand_in"]
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def look(stand_in: StandIn) -> Callable[..., GpuView]:
 @pytest.fixture
 def nvml(stand_in: StandIn) -> Iterator[Any]:
     """The real pynvml over the stand-in, in this process, initialised for one RTX 4090."""
-    ctypes.CDLL(str(stand_in.folder / "libnvidia-ml.so.1"))
+    stand_in.use("rtx4090")
+    ctypes.CDLL(str(library_folder() / NAME))
     import pynvml
 
-    stand_in.use("rtx4090")
     pynvml.nvmlInit()
     assert pynvml.nvmlSystemGetDriverVersion() == "580.95.05"  # not a real driver of this machine
     yield pynvml
