@@ -96,10 +96,10 @@ def find_stuck() -> int | None:
 def _is_stuck(pid: str) -> bool:
     """Return whether a process runs this program, was told to end and sleeps where no signal reaches it."""
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - pathlib costs its import
             if __file__.encode() not in file.read().split(b"\0"):
                 return False
-        with open(f"/proc/{pid}/status", "rb") as file:
+        with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123 - pathlib costs its import
             status = dict(line.partition(b":")[::2] for line in file.read().splitlines())
     except OSError:
         return False
