@@ -70,6 +70,12 @@ def machine(stand_in: StandIn, profile: str, *, driver: bool = True, library: st
     })
 
 
+def without_gpu(more: Mapping[str, Content]) -> FakeMachine:
+    """Return a machine on whose PCI bus nothing is NVIDIA's."""
+    return FakeMachine({"/proc/meminfo": HOST_MEMORY, "/proc/sys/kernel/osrelease": KERNEL + "\n",
+                        "/sys/bus/pci/devices/0000:00:00.0/vendor": "0x8086\n", **more})
+
+
 def shortened(text: str) -> str:
     """Return a summary with what differs between equal cards taken out."""
     return re.sub(r"GPU \d+", "GPU N", text)
