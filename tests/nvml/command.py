@@ -13,7 +13,7 @@ from pathlib import Path
 import agent.machine.gpu
 import agent.machine.local
 from tests.fixtures import FakeMachine
-from tests.nvml.machines import bus_files_of, driver_files, keys_of
+from tests.nvml.dress import bus_files_of, driver_files, keys_of
 
 _OVERLAID = ("/sys/bus/pci/devices", "/sys/module/nvidia", "/proc/driver/nvidia", "/dev/dxg")
 
