@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.model.profile import ResolvedProfile
 
+BUSY_PERCENT, LOW = 90, 0.5  # share of the maximum clock: healthy GB10 2400 of 3003 MHz under load, stuck ones 500-850
+COMPUTE_STATES = (0, 1, 2)  # GeForce computes in P2
+# nvml.h, nvmlClocksEventReasons: what explains a low clock; see gpu.throttle
+REASONS = ((0x2, "locked by a setting"), (0x4, "at its power limit"), (0x8, "slowed by the hardware"),
+           (0x20, "at its highest temperature"), (0x40, "too hot (hardware)"), (0x80, "power brake"))
+HELD_DOWN = sum(bit for bit, _ in REASONS)
 NO_GPU = "There is no NVIDIA GPU on the PCI bus."
 
 

@@ -7,6 +7,7 @@
  * an ear for any signal that can be ignored; `stop`: stopped by SIGSTOP; `/PATH`: writing to that file, for ever and in
  * an uninterruptible sleep when its filesystem is frozen); `crash.SYMBOL = 1` makes it abort the process; `absent.SYMBOL = 1` answers
  * FUNCTION_NOT_FOUND, as a driver too old to have it. `a|b|c` steps forward at each read and stays at the last.
+ * `gpu.load.KEY` answers while the stand-in CUDA library keeps that card busy.
  * `init = CODE` fails initialisation. The file is read again when it changes, while the process runs.
  * FIRSTLIGHT_NVML_TRACE names a file that gets the name of every function called. */
 #define _GNU_SOURCE
@@ -132,11 +133,28 @@ static rc_t system_text(const char *key, char *out, size_t size) {
     return *out == '!' ? atoi(out + 1) : OK;
 }
 
+/* The stand-in CUDA library touches PROFILE.load.ADDRESS while it is kept busy. */
+static int loaded(dev_t_ d) {
+    char path[512], key[32], pci[416];
+    struct stat st;
+    struct timespec now;
+    snprintf(key, sizeof key, "gpu%d.pci", d->index);
+    if (!find(key, pci, sizeof pci)) return 0;
+    snprintf(path, sizeof path, "%s.load.%.31s", getenv("FIRSTLIGHT_NVML_PROFILE"), pci);
+    clock_gettime(CLOCK_REALTIME, &now);
+    return !stat(path, &st) && now.tv_sec - st.st_mtim.tv_sec <= 1;
+}
+
 static rc_t text(dev_t_ d, const char *name, char *out, size_t size) {
     char key[128];
     if (!d) return INVALID;
     pthread_mutex_lock(&lock);
     int found = 0;
+    if (!d->mig && loaded(d)) {
+        snprintf(key, sizeof key, "gpu%d.load.%s", d->index, name);
+        if (!(found = find(key, out, size))) { snprintf(key, sizeof key, "gpu.load.%s", name); found = find(key, out, size); }
+        if (found) { pthread_mutex_unlock(&lock); return *out == '!' ? atoi(out + 1) : OK; }
+    }
     if (d->mig) { snprintf(key, sizeof key, "gpu%d.mig%d.%s", d->index, d->mig - 1, name); found = find(key, out, size); }
     else {
         snprintf(key, sizeof key, "gpu%d.%s", d->index, name);

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.nvml.build import build
+from tests.nvml.build import build, build_cuda
 
 HERE = Path(__file__).parent
 NAME = "libnvidia-ml.so.1"
@@ -64,8 +64,18 @@ def library_folder(absent: tuple[str, ...] = ()) -> Path:
     """Return the folder of the built library; skips where there is no C compiler."""
     if shutil.which("cc") is None:
         pytest.skip("needs a C compiler (packages gcc and libc6-dev) for the stand-in NVML library")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "firstlight-tests"
-    return build(cache, absent)
+    return build(_cache(), absent)
+
+
+@functools.cache
+def cuda_library() -> Path:
+    """Return the built stand-in CUDA library."""
+    library_folder()
+    return build_cuda(_cache())
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "firstlight-tests"
 
 
 def base_of(fault: str) -> str:
