@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from agent.machine.gpu import PROBE, TIMEOUT_S, Cards, parse_view
+from agent.machine.gpu_load import PTX
 from agent.machine.gpu_under_load import observe_under_load
 from agent.machine.local import LocalMachine
 from agent.machine.pci import observe_gpus
@@ -106,3 +109,14 @@ def test_the_load_ends_with_its_parent(stand_in: StandIn) -> None:
     assert wait_until(lambda: states(str(stand_in.profile)) == {})
     assert os.path.exists(f"{stand_in.profile}.load.000f:01:00")
     assert Path(stand_in.profile).exists()
+
+
+@pytest.mark.skipif(shutil.which("ptxas") is None, reason="needs ptxas (CUDA toolkit) to assemble the kernel")
+@pytest.mark.parametrize("architecture", ["75", "90", "121"])
+def test_the_kernel_is_accepted_by_nvidias_assembler(tmp_path: Path, architecture: str) -> None:
+    (tmp_path / "burn.ptx").write_bytes(PTX.rstrip(b"\0"))
+    done = subprocess.run(["ptxas", f"-arch=sm_{architecture}", "-o", str(tmp_path / "burn.cubin"),
+                           str(tmp_path / "burn.ptx")], capture_output=True, text=True, check=False)
+    if "not defined for option" in done.stderr:
+        pytest.skip(f"this ptxas does not know sm_{architecture}")
+    assert (done.returncode, done.stderr) == (0, "")
