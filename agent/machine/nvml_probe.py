@@ -260,6 +260,7 @@ def _ask_again(nvml: Any, teller: _Teller, handles: dict[int, Any]) -> None:
                 "clock_sm_mhz": teller.ask(nvml.nvmlDeviceGetClockInfo, handle, CLOCKS["sm"]).get("v"),
                 "pcie_generation": teller.ask(nvml.nvmlDeviceGetCurrPcieLinkGeneration, handle).get("v"),
                 "pstate": teller.ask(nvml.nvmlDeviceGetPerformanceState, handle).get("v"),
+                "power_mw": teller.ask(nvml.nvmlDeviceGetPowerUsage, handle).get("v"),
                 "gpu_percent": None if load is None else load.gpu,
             })
     for index, samples in told.items():

@@ -6,7 +6,7 @@ silent. Only gpu.responds and gpu.presence call that a fault; to the others it i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.check import Outcome, not_applicable, unknown
 from agent.machine.gpu import Cards, observe_cards
@@ -25,6 +25,8 @@ COMPUTE_STATES = (0, 1, 2)  # GeForce computes in P2
 REASONS = ((0x2, "locked by a setting"), (0x4, "at its power limit"), (0x8, "slowed by the hardware"),
            (0x20, "at its highest temperature"), (0x40, "too hot (hardware)"), (0x80, "power brake"))
 HELD_DOWN = sum(bit for bit, _ in REASONS)
+SAMPLE = (("gpu_percent", "{} % busy"), ("pstate", "P{}"), ("clock_sm_mhz", "SM {} MHz"), ("temperature_c", "{} °C"),
+          ("margin_c", "margin {} °C"), ("pcie_generation", "PCIe generation {}"))
 NO_GPU = "There is no NVIDIA GPU on the PCI bus."
 
 
@@ -69,6 +71,20 @@ def unanswered(gpu: Gpu, seen: NotSupported | Unread, what: str, why: str = "") 
 
 def shown(gpu: Gpu, *names: str) -> list[Evidence]:
     """Return the readings as NVML gave them."""
-    lines = (f"{name} = {value}" for name in names
-             if not isinstance(value := gpu.reading(name), NotSupported | Unread))
+    lines = [f"{name} = {value}" for name in names if name != "samples"
+             and not isinstance(value := gpu.reading(name), NotSupported | Unread)]
+    samples = gpu.reading("samples")
+    if "samples" in names and isinstance(samples, list):
+        lines += [f"again: {sample_text(sample)}" for sample in samples]
     return [Evidence(f"NVML, GPU {gpu.index}", tuple(lines))]
+
+
+def sample_text(sample: dict[str, Any]) -> str:
+    """Return one repeated look in words; what was not told is left out."""
+    words = [text.format(value) for name, text in SAMPLE if (value := sample.get(name)) is not None]
+    power, reasons = sample.get("power_mw"), sample.get("event_reasons")
+    if power is not None:
+        words.append(f"{power / 1000:.0f} W")
+    if reasons is not None:
+        words.append(f"event reasons {reasons:#x}")
+    return ", ".join(words)

@@ -9,7 +9,7 @@ from agent.check import Check, Level, Outcome, failed, not_applicable, passed, u
 from agent.machine.gpu import observe_cards
 from agent.machine.gpu_under_load import UnderLoad, observe_under_load
 from agent.model.finding import Evidence, Remedy
-from checks.gpu import BUSY_PERCENT, HELD_DOWN, LOW, REASONS, each_gpu, unanswered
+from checks.gpu import BUSY_PERCENT, HELD_DOWN, LOW, REASONS, each_gpu, sample_text, unanswered
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
@@ -82,7 +82,7 @@ def _judge_samples(gpu: Gpu, busy: list[dict[str, Any]], highest: int) -> Outcom
     for sample in busy:
         lasting &= sample.get("event_reasons") or 0
     told, limit = f"{best} of {highest} MHz", f"at least {LOW * highest:.0f} MHz"
-    evidence = [Evidence(f"NVML, GPU {gpu.index}, under load", tuple(str(sample) for sample in busy))]
+    evidence = [Evidence(f"NVML, GPU {gpu.index}, under load", tuple(map(sample_text, busy)))]
     names = ", ".join(name for bit, name in REASONS if lasting & bit)
     if best >= LOW * highest or lasting & BENIGN:
         return passed(f"{gpu.label}: {told} under load{f' ({names})' if names else ''}.", subject=gpu.subject,

@@ -73,3 +73,8 @@ def test_a_card_that_is_used_divided_or_silent_is_not_loaded(readings: dict[str,
 
 def test_a_machine_without_a_gpu_is_not_loaded() -> None:
     assert [finding.verdict.value for finding in found(CHECK, NO_CARD)] == ["not-applicable"]
+
+
+def test_the_evidence_is_made_of_words() -> None:
+    finding = only(CHECK, loaded([BUSY | {"clock_sm_mhz": 702, "power_mw": 21000, "temperature_c": None}]))
+    assert finding.evidence[0].lines[0] == "99 % busy, P0, SM 702 MHz, 21 W, event reasons 0x0"
