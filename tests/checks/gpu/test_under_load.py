@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from checks.gpu import REASONS
 from checks.gpu.clocks_under_load import CHECK, LOAD_S
 from tests.checks.findings import found, only
 from tests.checks.gpu.cards import NO_CARD, NOT_SUPPORTED, STRANGE, answer, host
@@ -38,6 +39,8 @@ def test_a_clock_worth_the_name_passes() -> None:
 def test_a_low_clock_is_told_with_its_reason(reasons: int, verdict: str, word: str) -> None:
     finding = only(CHECK, loaded([BUSY | {"clock_sm_mhz": 702, "event_reasons": reasons}] * 4))
     assert (finding.verdict, word in finding.summary) == (verdict, True)
+    named = [name for bit, name in REASONS if name in finding.summary]
+    assert named == [name for bit, name in REASONS if reasons & bit]
 
 
 def test_one_good_sample_or_a_reason_that_does_not_last_changes_the_verdict() -> None:
