@@ -16,7 +16,7 @@ from tests.nvml.stand_in import StandIn
 from tests.unit.nvml.processes import Run, firstlight, states, wait_until, zombies_of
 
 SHORT_S = 0.5
-START_S = 3.0  # the interpreter, the CLI and its workers on a busy machine
+START_S = 15.0  # the interpreter, the CLI and its workers on a very busy machine; a hang lasts for ever
 CALLS = ("nvmlInitWithFlags", "nvmlSystemGetDriverVersion", "nvmlDeviceGetCount_v2", "nvmlDeviceGetHandleByIndex_v2",
          "nvmlDeviceGetName", "nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetFieldValues", "nvmlDeviceGetNvLinkState",
          "nvmlShutdown")
@@ -55,7 +55,7 @@ def test_with_its_own_deadline_it_ends_within_a_second_of_it_and_other_areas_are
     stand_in.add("hang.nvmlDeviceGetPowerUsage = -1")
     stuck = checked(stand_in, only="gpu,kernel,storage", probe_s=None)
     assert stuck.left == {}
-    assert DEADLINE_S <= stuck.wall_s < DEADLINE_S + 1 + healthy.wall_s
+    assert DEADLINE_S <= stuck.wall_s < DEADLINE_S + 1 + 2 * healthy.wall_s  # the machine may have become busier
     seen, expected = findings(stuck), findings(healthy)
     others = [check for check in expected if not check.startswith("gpu.")]
     assert others
