@@ -12,6 +12,7 @@ from pathlib import Path
 
 import agent.machine.gpu
 import agent.machine.local
+from agent.machine.api import FileStatus
 from tests.fixtures import FakeMachine
 from tests.nvml.dress import bus_files_of, driver_files, keys_of
 
@@ -33,6 +34,9 @@ class DressedMachine(agent.machine.local.LocalMachine):
 
     def listing(self, path: str) -> tuple[str, ...]:
         return self._dress.listing(path) if path.startswith(_OVERLAID) else super().listing(path)
+
+    def status(self, path: str) -> FileStatus:
+        return self._dress.status(path) if path.startswith(_OVERLAID) else super().status(path)
 
     def exists(self, path: str) -> bool:
         return self._dress.exists(path) if path.startswith(_OVERLAID) else super().exists(path)

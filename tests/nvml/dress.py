@@ -14,14 +14,15 @@ def keys_of(text: str) -> dict[str, str]:
 
 
 def bus_files_of(text: str) -> dict[str, Content]:
-    """Return the sysfs files of the cards in a profile's text."""
+    """Return the sysfs files of the cards in a profile's text, held by the driver."""
     told = keys_of(text)
     files: dict[str, Content] = {}
     for index in range(int(told["gpus"])):
         if address := told.get(f"gpu{index}.pci"):
             folder = f"/sys/bus/pci/devices/{address}.0"
             files |= {f"{folder}/vendor": "0x10de\n", f"{folder}/class": "0x030200\n",
-                      f"{folder}/device": f"0x{told['gpu.pci_id'][2:6]}\n"}
+                      f"{folder}/device": f"0x{told['gpu.pci_id'][2:6]}\n",
+                      f"{folder}/driver": link("../../../../bus/pci/drivers/nvidia")}
     return files
 
 
