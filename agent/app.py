@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.recording import Recording
     from agent.model.finding import CheckRun, Report
+    from agent.model.gpu import Graphics
     from agent.model.hardware import Hardware
     from agent.model.profile import ResolvedProfile
     from agent.state.history import History
@@ -58,6 +59,13 @@ class App:
         from agent.machine.hardware import observe_hardware
 
         return observe_hardware(self.machine)
+
+    @functools.cached_property
+    def graphics(self) -> Graphics:
+        """What an owner says about the GPUs."""
+        from agent.machine.graphics import observe_graphics
+
+        return observe_graphics(self.machine)
 
     @functools.cached_property
     def choice(self) -> Choice:
@@ -191,6 +199,7 @@ class App:
             raise FirstlightError(f"{self.capture}: is a recording already", "leave --machine out")
         remembered = RecordingMachine(self.machine)
         self.__dict__["machine"] = remembered
+        self.graphics  # noqa: B018 - so that the recording can tell them
         _, results = self.observe(self.checks(), level=level, record=True)
         profile = self.resolved.profile.model_dump(mode="json", by_alias=True)
         answers = merge_answers(remembered.answers, results.answers)

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         from agent.report.card import card
 
-        terminal.show(card(app.hardware, app.docker(), choice, terminal.width()), args)
+        terminal.show(card(app.hardware, app.graphics, app.docker(), choice, terminal.width()), args)
     if obstacle is not None:
         raise obstacle
     return 0
@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _document(app: App, choice: Choice | None) -> dict[str, Any]:
     from dataclasses import asdict
+
+    from agent.report.graphics import plain_graphics
 
     profile = None
     if choice is not None:
@@ -59,4 +61,5 @@ def _document(app: App, choice: Choice | None) -> dict[str, Any]:
             "files": [str(file) for file in choice.loaded.files],
             "candidates": [asdict(fit) for fit in choice.fits],
         }
-    return {"hardware": asdict(app.hardware), "docker": app.docker(), "profile": profile}
+    return {"hardware": asdict(app.hardware), "graphics": plain_graphics(app.graphics), "docker": app.docker(),
+            "profile": profile}

@@ -30,7 +30,7 @@ ERRORS = {
     17: "the operating system blocks access to the GPU",
     18: "the loaded driver and the NVML library are of different versions",
     19: "in use by another client", 20: "out of memory", 27: "the GPU is not ready yet",
-    999: "unknown NVML error",
+    999: "an unknown error",
 }
 # GPUs that share the host's memory. A refused memory question on any other card is unknown, never host memory.
 INTEGRATED = re.compile(r"\b(GB10|Thor|Orin|N1X)\b", re.IGNORECASE)
@@ -79,7 +79,7 @@ def parse_view(text: str) -> GpuView:
 
 
 def _explained(code: int, text: str = "") -> str:
-    return f"{ERRORS.get(code, text or 'unknown NVML error')} (NVML error {code})"
+    return f"{ERRORS.get(code, text or 'an unknown error')} (NVML error {code})"
 
 
 def _cuda(version: int | None) -> str:

@@ -2,13 +2,14 @@
 
 A sick driver blocks its caller in a state no signal ends, so the process that is waited for never touches NVML:
 it forks one that does, reads its lines until the deadline and then answers with what came, naming the call that
-did not return. The other is killed and left behind.
+did not return. The other is killed and left behind; while it lives, no second one is sent after it.
 
 Tests and the demo name a stand-in library in FIRSTLIGHT_NVML_LIBRARY; nothing else sets it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -42,6 +43,11 @@ SAMPLES, SAMPLE_EVERY_S = 4, 0.12
 
 def main(deadline_s: float) -> None:
     """Print the answer of the child that asks, within `deadline_s` seconds and a little."""
+    stuck = find_stuck()
+    if stuck:
+        answer = {"gpus": {}, "died_in": "", "hung_in": f"an earlier call: process {stuck} still waits in the driver"}
+        os.write(1, json.dumps(answer).encode() + b"\n")
+        return
     lines, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -51,6 +57,7 @@ def main(deadline_s: float) -> None:
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
         try:
+            _lock(fcntl.LOCK_SH)  # until this process is gone
             _ask(write_end)
         finally:
             os._exit(0)
@@ -60,6 +67,44 @@ def main(deadline_s: float) -> None:
     _reap(pid)
     os.write(1, json.dumps(_assemble(text, died=closed)).encode() + b"\n")
     os._exit(0)
+
+
+def _lock(kind: int) -> int | None:
+    """Lock this file and return its descriptor, None when another process holds it otherwise."""
+    fd = os.open(__file__, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def find_stuck() -> int | None:
+    """Return the process of an earlier visit that cannot end, None without one.
+
+    A lock tells cheaply that nobody is there; only when somebody is, /proc tells who of them cannot be woken.
+    """
+    fd = _lock(fcntl.LOCK_EX)
+    if fd is not None:
+        os.close(fd)
+        return None
+    names = os.listdir("/proc")  # noqa: PTH208 - thousands of names
+    return next((int(name) for name in names if name.isdigit() and _is_stuck(name)), None)
+
+
+def _is_stuck(pid: str) -> bool:
+    """Return whether a process runs this program, was told to end and sleeps where no signal reaches it."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123 - pathlib costs its import
+            if __file__.encode() not in file.read().split(b"\0"):
+                return False
+        with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123 - pathlib costs its import
+            status = dict(line.partition(b":")[::2] for line in file.read().splitlines())
+    except OSError:
+        return False
+    pending = int(status.get(b"ShdPnd", b"0"), 16) | int(status.get(b"SigPnd", b"0"), 16)
+    return status.get(b"State", b"").strip().startswith(b"D") and bool(pending >> (signal.SIGKILL - 1) & 1)
 
 
 def _reap(pid: int) -> None:
@@ -123,6 +168,8 @@ class _Teller:
             value = call(*arguments)
         except self._error as error:
             return {"e": getattr(error, "value", OTHER_ERROR)}
+        except ValueError:  # pynvml cannot decode what it was given
+            return {"e": OTHER_ERROR}
         return {"v": value.decode(errors="replace") if isinstance(value, bytes) else value}
 
     def ask_either(self, call: Callable[..., Any], older: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
@@ -213,6 +260,7 @@ def _ask_again(nvml: Any, teller: _Teller, handles: dict[int, Any]) -> None:
                 "clock_sm_mhz": teller.ask(nvml.nvmlDeviceGetClockInfo, handle, CLOCKS["sm"]).get("v"),
                 "pcie_generation": teller.ask(nvml.nvmlDeviceGetCurrPcieLinkGeneration, handle).get("v"),
                 "pstate": teller.ask(nvml.nvmlDeviceGetPerformanceState, handle).get("v"),
+                "power_mw": teller.ask(nvml.nvmlDeviceGetPowerUsage, handle).get("v"),
                 "gpu_percent": None if load is None else load.gpu,
             })
     for index, samples in told.items():

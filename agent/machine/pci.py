@@ -56,6 +56,14 @@ def observe_gpus(machine: Machine) -> tuple[PciGpu, ...]:
     return tuple(found)
 
 
+def bound_driver(machine: Machine, address: str) -> str:
+    """Return the kernel driver that holds a device, empty when none does; raises Unobservable."""
+    try:
+        return machine.status(f"{_DEVICES}/{address}/driver").target.rpartition("/")[2]
+    except Missing:
+        return ""
+
+
 def _attribute(machine: Machine, address: str, name: str) -> str:
     return machine.read(f"{_DEVICES}/{address}/{name}").strip()
 

@@ -26,9 +26,10 @@ _GRACE_S = 0.2
 _CHUNK_BYTES = 1 << 16
 _abandoned: set[int] = set()
 # Programs of ours that have to run apart: started by this Python, deaf to its environment variables. Tests and the
-# demo pass a stand-in library to them in FIRSTLIGHT_NVML_*.
-_OURS = {"firstlight-nvml": "nvml_probe.py"}
-_TOLD_TO_OURS = ("FIRSTLIGHT_NVML_LIBRARY", "FIRSTLIGHT_NVML_PROFILE", "FIRSTLIGHT_NVML_TRACE")
+# demo pass stand-in libraries to them in FIRSTLIGHT_NVML_* and FIRSTLIGHT_CUDA_LIBRARY.
+_OURS = {"firstlight-nvml": "nvml_probe.py", "firstlight-load": "gpu_load.py"}
+_TOLD_TO_OURS = ("FIRSTLIGHT_NVML_LIBRARY", "FIRSTLIGHT_NVML_PROFILE", "FIRSTLIGHT_NVML_TRACE",
+                 "FIRSTLIGHT_CUDA_LIBRARY")
 
 
 def run_command(argv: Sequence[str], timeout_s: float) -> Completed:

@@ -110,3 +110,23 @@ class GpuView:
     failure_code: int = 0
     hung_in: str = ""
     died_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Graphics:
+    """What an owner says about the GPUs: NVML's view (None when it was not asked; `silence` says why it could not be),
+    memory by index, the loaded driver (version, `open` or `proprietary`; empty: none), CUDA toolkits in /usr/local.
+    """
+
+    view: GpuView | None
+    silence: str = ""
+    memory: dict[int, Reading[GpuMemory]] = field(default_factory=dict)
+    driver: str = ""
+    flavour: str = ""
+    toolkits: tuple[str, ...] = ()
+    chosen_toolkit: str = ""
+
+    @property
+    def unified(self) -> bool:
+        """Return whether a GPU shares the host's memory."""
+        return any(isinstance(memory, GpuMemory) and memory.unified for memory in self.memory.values())

@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from agent.model.units import format_size
+from agent.report.graphics import gpu_rows
 from agent.report.text import Line
 from agent.report.visible import visible
 
@@ -13,15 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent.config.profiles import Choice
+    from agent.model.gpu import Graphics
     from agent.model.hardware import Disk, Hardware
 
 _LABEL = 12
 _SYSTEMS = {"debian": "Debian", "ubuntu": "Ubuntu"}
 
 
-def card(hardware: Hardware, docker: str, choice: Choice | None, width: int = 80) -> list[Line]:
+def card(
+    hardware: Hardware, graphics: Graphics, docker: str, choice: Choice | None, width: int = 80
+) -> list[Line]:
     """Return the lines of the card; `docker` is one phrase, `choice` None when no profile fits."""
-    rows = [*_machine_rows(hardware), ("Docker", docker), *_profile_rows(choice)]
+    rows = [*_machine_rows(hardware, graphics), ("Docker", docker), *_profile_rows(choice)]
     lines = [Line(visible(hardware.hostname), "title")]
     for label, text in rows:
         pieces = textwrap.wrap(visible(text), max(width - _LABEL, 20), break_on_hyphens=False) or [""]
@@ -30,18 +34,16 @@ def card(hardware: Hardware, docker: str, choice: Choice | None, width: int = 80
     return lines
 
 
-def _machine_rows(hardware: Hardware) -> Iterator[tuple[str, str]]:
+def _machine_rows(hardware: Hardware, graphics: Graphics) -> Iterator[tuple[str, str]]:
     where = {"": "", "unknown": ""}.get(hardware.virtualization, f" (runs in {hardware.virtualization})")
     yield "machine", (hardware.product or "unnamed product") + where
     yield (
         "CPU",
         f"{hardware.cpu_model or 'unnamed'}, {hardware.cpu_threads} threads, {hardware.architecture}",
     )
-    yield "memory", format_size(hardware.memory_bytes)
-    if not hardware.gpus:
-        yield "GPU", "no NVIDIA GPU on the PCI bus"
-    for gpu in hardware.gpus:
-        yield "GPU", f"{gpu.name or 'unnamed'} [10de:{gpu.device_id}] at {gpu.address}"
+    unified = ", unified: the CPU and the GPU share it" if graphics.unified else ""
+    yield "memory", format_size(hardware.memory_bytes) + unified
+    yield from gpu_rows(hardware, graphics)
     for disk in hardware.disks:
         yield "disk", _disk(disk)
     name = _SYSTEMS.get(hardware.distribution, hardware.distribution)

@@ -1,4 +1,4 @@
-"""A busy GPU runs at a clock worth the name."""
+"""A GPU that a job keeps busy runs at a clock worth the name. At rest it cannot be told: gpu.clocks-under-load."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, passed, warned
 from agent.model.finding import Remedy
-from checks.gpu import each_gpu, observe, shown, unanswered
+from checks.gpu import BUSY_PERCENT, COMPUTE_STATES, HELD_DOWN, LOW, each_gpu, observe, shown, unanswered
 
 if TYPE_CHECKING:
     from agent.machine.gpu import Cards
     from agent.model.gpu import Gpu
     from agent.model.profile import ResolvedProfile
-
-
-BUSY_PERCENT, LOW = 90, 0.5  # share of the maximum clock: healthy GB10 2400 of 3003 MHz under load, stuck ones 500-850
-COMPUTE_STATES = (0, 1, 2)  # GeForce computes in P2
-HELD_DOWN = 0x2 | 0x4 | 0x8 | 0x20 | 0x40 | 0x80  # reasons that explain a low clock; see gpu.throttle
 
 
 def judge(seen: Cards, profile: ResolvedProfile) -> list[Outcome]:
@@ -36,7 +31,9 @@ def _judge(gpu: Gpu) -> Outcome:
     if _always_slow(gpu, limit):
         return warned(f"{gpu.label}: busy, but at {told} and for no reason it gives.", subject=gpu.subject, seen=told,
                       expected=f"at least {limit:.0f} MHz under load", evidence=evidence)
-    return passed(f"{gpu.label}: SM clock {told}.", subject=gpu.subject, seen=told, evidence=evidence)
+    load = gpu.numbers("utilization_percent")
+    rest = ", at rest" if isinstance(load, tuple) and load[0] == 0 else ""
+    return passed(f"{gpu.label}: SM clock {told}{rest}.", subject=gpu.subject, seen=told, evidence=evidence)
 
 
 def _always_slow(gpu: Gpu, limit_mhz: float) -> bool:
@@ -50,7 +47,7 @@ def _always_slow(gpu: Gpu, limit_mhz: float) -> bool:
 
 
 CHECK = Check(
-    title="Clock under load",
+    title="Clock",
     why="GB10 machines can get stuck at a third of their clock, without any throttle reason, until their power is "
         "taken away.",
     observe=observe,

@@ -32,7 +32,7 @@ def judge(seen: Cards, profile: ResolvedProfile) -> list[Outcome]:
 
 def _range(low: int, high: int | None) -> str:
     if high is None:
-        return f"{low} or more"
+        return f"{low} or more" if low else "any number"
     return str(low) if low == high else f"{low} to {high}"
 
 

@@ -27,7 +27,7 @@ def judge(seen: Cards, profile: ResolvedProfile) -> list[Outcome]:
 def _judge(gpu: Gpu) -> Outcome:
     mode = gpu.numbers("ecc", 2)
     if not isinstance(mode, tuple):
-        return unanswered(gpu, mode, "ECC", "this card has none that can be asked")
+        return unanswered(gpu, mode, "ECC mode", "this card has none that can be asked")
     current, pending = ("on" if value else "off" for value in mode)
     evidence = shown(gpu, "ecc", "ecc_uncorrected_volatile", "ecc_corrected_volatile", "ecc_uncorrected_aggregate")
     if current != pending:

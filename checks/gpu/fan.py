@@ -25,7 +25,7 @@ def judge(seen: Cards, profile: ResolvedProfile) -> list[Outcome]:
 def _judge(gpu: Gpu) -> Outcome:
     percent, rpm = gpu.number("fan_percent"), gpu.number("fan_rpm")
     if not isinstance(percent, int):
-        return unanswered(gpu, percent, "fan of its own", "the machine cools it")
+        return unanswered(gpu, percent, "fan", "it has none of its own, the machine cools it")
     evidence = shown(gpu, "fan_percent", "fan_rpm", "temperature_c")
     temperature = gpu.number("temperature_c")
     told = f"{percent} %" + (f", {rpm} rpm" if isinstance(rpm, int) else "")

@@ -24,7 +24,7 @@ def judge(seen: Cards, profile: ResolvedProfile) -> list[Outcome]:
 def _judge(gpu: Gpu) -> Outcome:
     mode = gpu.numbers("mig", 2)
     if not isinstance(mode, tuple):
-        return unanswered(gpu, mode, "MIG", "this card cannot be divided")
+        return unanswered(gpu, mode, "MIG mode", "this card cannot be divided")
     current, pending = ("on" if value else "off" for value in mode)
     evidence = shown(gpu, "mig", "mig_devices")
     if current != pending:

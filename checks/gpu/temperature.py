@@ -40,7 +40,8 @@ def _judge(gpu: Gpu) -> Outcome:
     if isinstance(margin, int) and (margin > 0 or temperature >= BELIEVED_FROM_C):
         margin, slowdown = _middle(gpu.samples("margin_c")), gpu.number("slowdown_margin_c")
         limit = slowdown if isinstance(slowdown, int) and slowdown <= 0 else -2
-        text, wanted = f"{temperature} °C, {margin} °C below its limit", f"more than {WARN_MARGIN_C} °C below"
+        where = f"{margin} °C below" if margin > 0 else f"{-margin} °C above" if margin else "at"
+        text, wanted = f"{temperature} °C, {where} its limit", f"more than {WARN_MARGIN_C} °C below"
         say = failed if margin <= limit else warned if margin <= WARN_MARGIN_C else passed
     else:
         warn_c, fail_c, whose = _limits(gpu)

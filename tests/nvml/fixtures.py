@@ -9,16 +9,11 @@ import pytest
 from tests.nvml.stand_in import StandIn, library_folder
 
 
-@pytest.fixture(scope="session")
-def nvml_library() -> Path:
-    """The folder of the built library."""
-    return library_folder()
-
-
 @pytest.fixture
-def stand_in(nvml_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
-    """The stand-in library, told to the probe of this process."""
-    made = StandIn(nvml_library, tmp_path)
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """The stand-in library, told to the probe of this process; nothing is there before a profile is taken."""
+    library_folder()
+    made = StandIn(tmp_path)
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     return made

@@ -7,44 +7,19 @@ from collections.abc import Mapping
 
 from agent.machine.gpu import PROBE, TIMEOUT_S
 from agent.machine.process import run_command
-from tests.fixtures import Content, FakeMachine, link
+from tests.fixtures import Content, FakeMachine
+from tests.nvml.dress import KERNEL, bus_files_of, driver_files, keys_of
 from tests.nvml.stand_in import PROFILES, StandIn
 
-KERNEL = "6.8.0-45-generic"
 PROBE_ARGV: tuple[str, ...] = PROBE
 GB10_MEMORY = "MemTotal:       127600748 kB\nMemFree:         2900000 kB\nMemAvailable:   121465408 kB\n"
+ORIN_MEMORY = "MemTotal:       64349336 kB\nMemFree:        41200000 kB\nMemAvailable:   58113408 kB\n"
 HOST_MEMORY = "MemTotal:       527600748 kB\nMemFree:       402900000 kB\nMemAvailable:   501465408 kB\n"
-
-
-def keys_of(text: str) -> dict[str, str]:
-    """Return the keys of a profile."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def bus_files(profile: str) -> dict[str, Content]:
     """Return the sysfs files of the cards in a profile, before any fault."""
-    told = keys_of(PROFILES[profile].read_text())
-    files: dict[str, Content] = {}
-    for index in range(int(told["gpus"])):
-        if address := told.get(f"gpu{index}.pci"):
-            folder = f"/sys/bus/pci/devices/{address}.0"
-            files |= {f"{folder}/vendor": "0x10de\n", f"{folder}/class": "0x030200\n",
-                      f"{folder}/device": f"0x{told['gpu.pci_id'][2:6]}\n"}
-    return files
-
-
-def driver_files(version: str, *, library: str = "") -> dict[str, Content]:
-    """Return a loaded driver of a version, with a library of the same or another one."""
-    libraries = "/usr/lib/x86_64-linux-gnu"
-    return {
-        "/sys/module/nvidia/version": version + "\n",
-        "/proc/driver/nvidia/version": f"NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {version}  Release\n",
-        f"{libraries}/libnvidia-ml.so.1": link(f"libnvidia-ml.so.{library or version}"),
-        f"{libraries}/libnvidia-ml.so.{library or version}": "",
-        f"/lib/modules/{KERNEL}/modules.dep": "kernel/fs/xfs/xfs.ko:\nupdates/dkms/nvidia.ko.zst: kernel/x.ko\n",
-        "/dev/nvidia0": "", "/dev/nvidiactl": "",
-    }
+    return bus_files_of(PROFILES[profile].read_text())
 
 
 def machine(stand_in: StandIn, profile: str, *, driver: bool = True, library: str = "",
@@ -52,7 +27,7 @@ def machine(stand_in: StandIn, profile: str, *, driver: bool = True, library: st
     """Return a machine with the cards of a profile that answers as the stand-in does now, through the real probe."""
     version = keys_of(PROFILES[profile].read_text())["driver_version"]
     files: dict[str, Content] = {
-        "/proc/meminfo": GB10_MEMORY if profile == "gb10" else HOST_MEMORY,
+        "/proc/meminfo": {"gb10": GB10_MEMORY, "orin": ORIN_MEMORY}.get(profile, HOST_MEMORY),
         "/proc/sys/kernel/osrelease": KERNEL + "\n", f"/boot/vmlinuz-{KERNEL}": "", "/dev/null": "",
         "/sys/bus/pci/devices/0000:00:00.0/vendor": "0x8086\n",
         **bus_files(profile), **(driver_files(version, library=library) if driver else {}), **(more or {}),
@@ -62,6 +37,12 @@ def machine(stand_in: StandIn, profile: str, *, driver: bool = True, library: st
         ("modinfo", f"/lib/modules/{KERNEL}/updates/dkms/nvidia.ko.zst"):
             f"version:        {version}\nlicense:        Dual MIT/GPL\nsigner:         Machine Owner Key\n",
     })
+
+
+def without_gpu(more: Mapping[str, Content]) -> FakeMachine:
+    """Return a machine on whose PCI bus nothing is NVIDIA's."""
+    return FakeMachine({"/proc/meminfo": HOST_MEMORY, "/proc/sys/kernel/osrelease": KERNEL + "\n",
+                        "/sys/bus/pci/devices/0000:00:00.0/vendor": "0x8086\n", **more})
 
 
 def shortened(text: str) -> str:

@@ -3,13 +3,17 @@
  *
  * Profile (FIRSTLIGHT_NVML_PROFILE): lines `key = value`. `gpus = N`; `gpu.KEY` for every card, `gpu3.KEY` for one;
  * other keys are the system's. A key that is absent answers NOT_SUPPORTED. A value `!15` answers that NVML error code.
- * `fn.SYMBOL = 15` makes one function fail; `hang.SYMBOL = MS` makes it wait (-1: for ever); `crash.SYMBOL = 1`
- * makes it abort the process; `absent.SYMBOL = 1` answers
+ * `fn.SYMBOL = 15` makes one function fail; `hang.SYMBOL = MS` makes it wait (-1: for ever; `deaf`: for ever, without
+ * an ear for any signal that can be ignored; `stop`: stopped by SIGSTOP; `/PATH`: writing to that file, for ever and in
+ * an uninterruptible sleep when its filesystem is frozen); `crash.SYMBOL = 1` makes it abort the process; `absent.SYMBOL = 1` answers
  * FUNCTION_NOT_FOUND, as a driver too old to have it. `a|b|c` steps forward at each read and stays at the last.
+ * `gpu.load.KEY` answers while the stand-in CUDA library keeps that card busy.
  * `init = CODE` fails initialisation. The file is read again when it changes, while the process runs.
  * FIRSTLIGHT_NVML_TRACE names a file that gets the name of every function called. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,16 +91,28 @@ static void trace(const char *fn) {
     if (f) { fprintf(f, "%s\n", fn); fclose(f); }
 }
 
+static void hang(const char *how) {
+    if (*how == '/') {
+        int file = open(how, O_WRONLY);
+        if (write(file, how, 1) < 0) abort();
+        return;
+    }
+    if (!strcmp(how, "deaf")) for (int i = 1; i < 32; i++) signal(i, SIG_IGN);
+    if (!strcmp(how, "stop")) raise(SIGSTOP);
+    long wait = strchr("ds", *how) ? -1 : atol(how);
+    while (wait < 0) sleep(3600);
+    if (wait) usleep((useconds_t)wait * 1000);
+}
+
 /* Called first by every function: faults, hangs, traces. */
 static rc_t enter(const char *fn) {
-    char key[128], value[416];
-    long wait = 0;
+    char key[128], value[416], how[416] = "0";
     rc_t rc = OK;
     pthread_mutex_lock(&lock);
     load();
     trace(fn);
     snprintf(key, sizeof key, "hang.%s", fn);
-    if (find(key, value, sizeof value)) wait = atol(value);
+    find(key, how, sizeof how);
     snprintf(key, sizeof key, "crash.%s", fn);
     if (find(key, value, sizeof value)) abort();
     snprintf(key, sizeof key, "absent.%s", fn);
@@ -104,8 +120,7 @@ static rc_t enter(const char *fn) {
     snprintf(key, sizeof key, "fn.%s", fn);
     if (!rc && find(key, value, sizeof value)) rc = atoi(value);
     pthread_mutex_unlock(&lock);
-    while (wait < 0) sleep(3600);
-    if (wait) usleep((useconds_t)wait * 1000);
+    hang(how);
     if (!rc && !initialised && strncmp(fn, "nvmlInit", 8) && strcmp(fn, "nvmlErrorString")) rc = UNINITIALIZED;
     return rc;
 }
@@ -118,11 +133,28 @@ static rc_t system_text(const char *key, char *out, size_t size) {
     return *out == '!' ? atoi(out + 1) : OK;
 }
 
+/* The stand-in CUDA library touches PROFILE.load.ADDRESS while it is kept busy. */
+static int loaded(dev_t_ d) {
+    char path[512], key[32], pci[416];
+    struct stat st;
+    struct timespec now;
+    snprintf(key, sizeof key, "gpu%d.pci", d->index);
+    if (!find(key, pci, sizeof pci)) return 0;
+    snprintf(path, sizeof path, "%s.load.%.31s", getenv("FIRSTLIGHT_NVML_PROFILE"), pci);
+    clock_gettime(CLOCK_REALTIME, &now);
+    return !stat(path, &st) && now.tv_sec - st.st_mtim.tv_sec <= 1;
+}
+
 static rc_t text(dev_t_ d, const char *name, char *out, size_t size) {
     char key[128];
     if (!d) return INVALID;
     pthread_mutex_lock(&lock);
     int found = 0;
+    if (!d->mig && loaded(d)) {
+        snprintf(key, sizeof key, "gpu%d.load.%s", d->index, name);
+        if (!(found = find(key, out, size))) { snprintf(key, sizeof key, "gpu.load.%s", name); found = find(key, out, size); }
+        if (found) { pthread_mutex_unlock(&lock); return *out == '!' ? atoi(out + 1) : OK; }
+    }
     if (d->mig) { snprintf(key, sizeof key, "gpu%d.mig%d.%s", d->index, d->mig - 1, name); found = find(key, out, size); }
     else {
         snprintf(key, sizeof key, "gpu%d.%s", d->index, name);

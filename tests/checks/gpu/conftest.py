@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.nvml.fixtures import nvml_library, stand_in
+from tests.nvml.fixtures import stand_in
 
-__all__ = ["nvml_library", "stand_in"]
+__all__ = ["stand_in"]

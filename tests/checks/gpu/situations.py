@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import checks
-from agent.check import Check
+from agent.check import Check, Level
 from agent.engine.discovery import load_checks
 from agent.engine.judgement import run_check
 from agent.machine.api import Machine
@@ -14,7 +14,8 @@ from agent.model.finding import Finding
 from tests.checks.findings import profile
 from tests.nvml.machines import shortened
 
-CHECKS: dict[str, Check[Any]] = load_checks(checks, ["gpu"])
+EVERY: dict[str, Check[Any]] = load_checks(checks, ["gpu"])
+CHECKS = {check_id: check for check_id, check in EVERY.items() if check.level == Level.QUICK}
 MATCHES = {
     "gb10": {"gpu": [r"\bGB10\b"], "min_gpus": 1, "max_gpus": 1}, "rtx4090": {"gpu": ["GeForce"], "min_gpus": 1},
     "h100x8": {"min_gpus": 8, "max_gpus": 8},

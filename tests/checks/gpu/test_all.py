@@ -7,15 +7,15 @@ import pytest
 from agent.model.errors import Missing
 from tests.checks.findings import DENIED, found, only
 from tests.checks.gpu.cards import DEAD_PROBE, LOST, NO_CARD, STRANGE, answer, host
-from tests.checks.gpu.situations import CHECKS
+from tests.checks.gpu.situations import EVERY as CHECKS
 
 # Readings a check can do without: they are no question to NVML, or their absence is told otherwise.
 FROM_THE_BUS = ("gpu.count",)
 every_check = pytest.mark.parametrize("check_id", CHECKS)
 
 
-def test_there_are_nineteen_checks() -> None:
-    assert len(CHECKS) == 19
+def test_there_are_twenty_checks() -> None:
+    assert len(CHECKS) == 20
 
 
 @every_check

@@ -25,7 +25,7 @@ NAMED = {
     "driver-not-loaded": ("gpu.responds", "not loaded"), "ecc-off": ("gpu.ecc", "is off"),
     "ecc-pending": ("gpu.ecc", "after a reset"), "ecc-uncorrected": ("gpu.ecc", "3 uncorrectable"),
     "fan-stopped": ("gpu.fan", "stands still"), "hang-call": ("gpu.responds", "nvmlDeviceGetPowerUsage of GPU 0"),
-    "hang-init": ("gpu.responds", "did not return from nvmlInit"), "hot-margin": ("gpu.temperature", "-3 °C below"),
+    "hang-init": ("gpu.responds", "did not return from nvmlInit"), "hot-margin": ("gpu.temperature", "3 °C above"),
     "hot-no-limits": ("gpu.temperature", "we take"), "hot-threshold": ("gpu.temperature", "87 °C, its maximum is 85"),
     "lost": ("gpu.responds", "lost"), "lost-handle": ("gpu.responds", "lost"), "lost-later": ("gpu.responds", "lost"),
     "memory-hot": ("gpu.temperature", "memory at 97"), "memory-refused": ("gpu.memory", "not known to share"),

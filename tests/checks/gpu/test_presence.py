@@ -8,7 +8,7 @@ from checks.gpu.identity import CHECK as IDENTITY
 from checks.gpu.persistence import CHECK as PERSISTENCE
 from checks.gpu.presence import CHECK as PRESENCE
 from checks.gpu.responds import CHECK as RESPONDS
-from tests.checks.findings import found, only, verdicts
+from tests.checks.findings import DENIED, found, only, verdicts
 from tests.checks.gpu.cards import LOST, NO_CARD, NOT_SUPPORTED, STRANGE, answer, bus, host, one
 from tests.fixtures import FakeMachine, link
 
@@ -26,6 +26,23 @@ def test_presence_passes_when_both_views_agree() -> None:
 def test_a_card_that_only_the_bus_shows_fails_and_is_named_by_address() -> None:
     finding = only(PRESENCE, host({}, files=bus("0000:81:00.0")))
     assert (finding.verdict, finding.subject) == ("fail", "0000:81:00.0")
+
+
+@pytest.mark.parametrize(("driver", "verdict", "word"), [
+    ("nvidia", "fail", "the driver gave it up"), ("nouveau", "fail", "nouveau holds it"),
+    ("vfio-pci", "not-applicable", "held for a virtual machine"), ("", "fail", "no driver holds it"),
+])
+def test_who_holds_a_card_that_nvml_does_not_show_is_named(driver, verdict, word) -> None:
+    folder = "/sys/bus/pci/devices/0000:81:00.0"
+    held = {f"{folder}/driver": link(f"../../../../bus/pci/drivers/{driver}")} if driver else {}
+    finding = only(PRESENCE, host({}, files={**bus("0000:81:00.0"), **held}))
+    assert (finding.verdict, word in finding.summary) == (verdict, True)
+
+
+def test_a_card_whose_holder_cannot_be_seen_still_fails() -> None:
+    folder = "/sys/bus/pci/devices/0000:81:00.0"
+    finding = only(PRESENCE, host({}, files=bus("0000:81:00.0"), errors={f"{folder}/driver": DENIED}))
+    assert (finding.verdict, "or never took it" in finding.summary) == ("fail", True)
 
 
 def test_a_card_that_does_not_tell_its_address_is_not_called_missing() -> None:
