@@ -146,6 +146,51 @@ class ContainerToolkit(Section):
     cdi: bool = True
 
 
+class Driver(Section):
+    """Role `driver`: the NVIDIA driver of one branch. On a vendor-managed system it is only verified."""
+
+    role: ClassVar[str] = "driver"
+    enabled: bool = False
+    branch: str | None = Field(default=None, pattern=r"^\d{3}$", description='e.g. "580"; null = any supported one')
+    flavour: Literal["auto", "open", "proprietary"] = Field(default="auto", description="auto: by the card")
+    source: Literal["auto", "vendor", "distribution", "nvidia"] = Field(default="auto", description="auto: by the OS")
+    persistence: bool = Field(default=True, description="nvidia-persistenced keeps idle cards initialised")
+
+
+class Cuda(Section):
+    """Role `cuda`: a toolkit on the host (nvcc, headers). Frameworks bring their own libraries."""
+
+    role: ClassVar[str] = "cuda"
+    enabled: bool = False
+    toolkit: str | None = Field(default=None, pattern=r"^\d{2}\.\d{1,2}$", description='e.g. "13.0"; null = any')
+    environments: list[AbsolutePath] = Field(
+        default=[], description="Python environments to look into; empty: those in the usual places")
+
+
+class Cudnn(Section):
+    """Role `cudnn`: cuDNN on the host, for programs that are built there."""
+
+    role: ClassVar[str] = "cudnn"
+    enabled: bool = False
+    version: str | None = Field(default=None, pattern=r"^\d{1,2}(\.\d+){0,3}$", description='e.g. "9"; null = any')
+
+
+class FabricManager(Section):
+    """Role `fabric_manager`: only on machines with NVSwitches, and of the driver's own version."""
+
+    role: ClassVar[str] = "fabric_manager"
+    enabled: bool = True
+    needed: Literal["auto", "always"] = Field(
+        default="auto", description="auto: where NVSwitches are seen; always: though none is seen")
+
+
+class Profilers(Section):
+    """Role `profilers`: Nsight Systems on the command line."""
+
+    role: ClassVar[str] = "profilers"
+    enabled: bool = False
+
+
 class BackupJob(Section):
     """One nightly rsync of a folder to another disk."""
 
@@ -195,6 +240,16 @@ class Container(Section):
     toolkit: ContainerToolkit = ContainerToolkit()
 
 
+class GpuSoftware(Section):
+    """What drives the cards and what is built on them."""
+
+    driver: Driver = Driver()
+    cuda: Cuda = Cuda()
+    cudnn: Cudnn = Cudnn()
+    fabric_manager: FabricManager = FabricManager()
+    profilers: Profilers = Profilers()
+
+
 class Profile(Section):
     """A whole profile after `extends` and site overrides are merged."""
 
@@ -207,6 +262,7 @@ class Profile(Section):
     kernel: Kernel = Kernel()
     system: System = System()
     storage: Storage = Storage()
+    gpu: GpuSoftware = GpuSoftware()
     container: Container = Container()
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)

@@ -59,7 +59,7 @@ def choose_roles(enabled: Mapping[str, bool], only: Sequence[str]) -> tuple[str,
     """Return the enabled roles, or those of `only`, in the order they run. Raises UsageError."""
     order = [role for role in ROLES if role in enabled] or list(enabled)
     for name in only:
-        if name not in enabled:
+        if name not in order:
             near = get_close_matches(name, order, n=2, cutoff=0.5)
             raise UsageError(f"{name}: no such role", f"did you mean {' or '.join(near)}?" if near
                              else f"the roles are {', '.join(order)}")

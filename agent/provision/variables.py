@@ -17,7 +17,8 @@ def sections(resolved: ResolvedProfile) -> dict[str, Section]:
     found = (
         profile.system.base, profile.kernel.sysctl, profile.system.limits, profile.system.slice,
         profile.system.swap, profile.storage.data_disks, profile.container.docker,
-        profile.container.toolkit, profile.system.backup,
+        profile.container.toolkit, profile.system.backup, profile.gpu.driver, profile.gpu.cuda, profile.gpu.cudnn,
+        profile.gpu.fabric_manager, profile.gpu.profilers,
     )
     return {section.role: section for section in found}
 
