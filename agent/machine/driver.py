@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ LIBRARY = "libnvidia-ml.so.1"
 _LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib",
                     "/usr/lib/wsl/lib", "/usr/local/nvidia/lib64")
 # nvidia.ko, and Debian's nvidia-current.ko and nvidia-current-open.ko
-_MODULE = re.compile(r"(\S*/nvidia(?:-current(?:-open)?|-open|-tesla[-\d]*|-legacy[-\w]*)?\.ko(?:\.(?:xz|zst|gz))?):")
+_MODULE = re.compile(r"/nvidia(?:-current(?:-open)?|-open|-tesla[-\d]*|-legacy[-\w]*)?\.ko(?:\.(?:xz|zst|gz))?:")
 _RELEASE = re.compile(r"vmlinu[xz]-(.+?)(?:\.efi\.signed)?")
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
 
@@ -126,10 +127,10 @@ def find_module(machine: Machine, kernel: str) -> DriverModule | None:
         dependencies = machine.read(f"{folder}/modules.dep", limit_bytes=8 << 20)
     except Missing:
         return None
-    found = re.search(rf"^{_MODULE.pattern}", dependencies, re.MULTILINE)
-    if found is None:
+    name = _module_in(dependencies)
+    if not name:
         return None
-    path = found[1] if found[1].startswith("/") else f"{folder}/{found[1]}"
+    path = name if name.startswith("/") else f"{folder}/{name}"
     try:
         fields = dict(line.partition(":")[::2] for line in reversed(machine.run(("modinfo", path)).out.splitlines()))
     except Missing:
@@ -137,3 +138,21 @@ def find_module(machine: Machine, kernel: str) -> DriverModule | None:
     told = {name: fields.get(name, "").strip() for name in ("version", "license", "signer")}
     flavour = "open" if "GPL" in told["license"] else "proprietary" if told["license"] else ""
     return DriverModule(kernel, path, told["version"], flavour, told["signer"])
+
+
+@functools.lru_cache(maxsize=4)
+def _module_in(dependencies: str) -> str:
+    """Return the driver's file in a modules.dep, empty without one. Many checks ask: remembered."""
+    for found in _MODULE.finditer(dependencies):
+        name = dependencies[dependencies.rfind("\n", 0, found.start()) + 1 : found.end() - 1]
+        if not set(name) & {" ", ":"}:
+            return name
+    return ""
+
+
+def has_module(machine: Machine, kernel: str, name: str) -> bool:
+    """Return whether a kernel release has a module of this name, by its modules.dep."""
+    try:
+        return f"/{name}.ko" in machine.read(f"/lib/modules/{kernel}/modules.dep", limit_bytes=8 << 20)
+    except Missing:
+        return False

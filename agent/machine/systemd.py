@@ -19,7 +19,8 @@ Properties = dict[str, str]
 UNITS = (
     "ai.slice", "user.slice", "docker.service", "docker.socket", "containerd.service",
     "systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntp.service", "ntpsec.service",
-    "unattended-upgrades.service", "apt-daily-upgrade.timer", "ssh.service",
+    "unattended-upgrades.service", "apt-daily-upgrade.timer", "ssh.service", "nvidia-persistenced.service",
+    "nvidia-fabricmanager.service",
 )
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath",

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, not_applicable, passed, unknown
+from agent.machine.secure_boot import FOLDER, GUID, observe_variable
 from agent.machine.systemd import find_container
-from agent.model.errors import Missing
 from agent.model.finding import Evidence
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.model.profile import ResolvedProfile
-
-FOLDER = "/sys/firmware/efi/efivars"
-GUID = "8be4df61-93ca-11d2-aa0d-00e098032b8c"  # EFI_GLOBAL_VARIABLE, UEFI specification 3.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +31,6 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     if container or not machine.exists("/sys/firmware/efi"):
         return Seen(efi=False, container=container)
     return Seen(True, observe_variable(machine, "SecureBoot"), observe_variable(machine, "SetupMode"))
-
-
-def observe_variable(machine: Machine, name: str) -> int | None:
-    """Return the one-byte value of an EFI variable; None when it is absent or empty."""
-    try:
-        data = machine.read_bytes(f"{FOLDER}/{name}-{GUID}")
-    except Missing:
-        return None
-    return data[4] if len(data) > 4 else None
 
 
 def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:
