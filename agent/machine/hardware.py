@@ -44,6 +44,14 @@ def observe_hardware(machine: Machine) -> Hardware:
     )
 
 
+def observe_system(machine: Machine) -> tuple[str, str]:
+    """Return the architecture (`uname -m`) and the system as the matrix calls it: dgx-os, debian-12, ubuntu-24.04."""
+    release = _release(machine)
+    vendor = any(machine.exists(path) for path in _VENDOR_OS_FILES)
+    name = f"{release.get('ID', '')}-{release.get('VERSION_ID', '')}".rstrip("-")
+    return machine.run(["uname", "-m"]).out.strip(), "dgx-os" if vendor else name
+
+
 def _release(machine: Machine) -> dict[str, str]:
     """Return the fields of /etc/os-release, unquoted."""
     pairs = (line.partition("=") for line in machine.read("/etc/os-release").splitlines())

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from agent.model.profile import ResolvedProfile
 
 # What must be of the module's version: modules, CUDA and NVML libraries, nvidia-smi. Compat and legacy are others.
-CORE = re.compile(r"libcuda1|libnvidia-ml1|nvidia-smi|libnvidia-compute(-\d+.*)?|nvidia-(kernel|open-kernel|kernel-open)"
-                  r"-dkms|nvidia-(dkms|driver|utils|headless|compute-utils|kernel-source)(-(\d|open|cuda).*)?|nvidia-open"
+CORE = re.compile(r"libcuda1|libnvidia-ml1|nvidia-smi|libnvidia-compute(-\d+.*)?|"
+                  r"nvidia-(kernel|open-kernel|kernel-open)-dkms|nvidia-(dkms|driver|utils|headless|compute-utils|kernel-source)(-(\d|open|cuda).*)?|nvidia-open"
                   r"(-\d+)?|cuda-drivers(-\d+)?")
 BRANCHED = re.compile(r"-(\d{3})(-server)?(-open)?$")
 INSTALLER = "/usr/bin/nvidia-uninstall"
