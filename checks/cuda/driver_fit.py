@@ -39,7 +39,8 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     cudnn = next((version for _, version in files.libraries), files.header)
     return Seen(Combination(
         cards=tuple((card.device_id, card.name) for card in cards), architecture=architecture, system=system,
-        kernel=machine.read("/proc/sys/kernel/osrelease").strip(), driver=Told(loaded_version(machine)), open_module=None,
+        kernel=machine.read("/proc/sys/kernel/osrelease").strip(), driver=Told(loaded_version(machine)),
+        open_module=None,
         toolkit=Told(used.version if used else ""), cudnn=Told(cudnn)))
 
 

@@ -107,7 +107,7 @@ CHECK = Check(
     judge=judge,
     level=Level.STANDARD,
     timeout_s=20,
-    remedy=Remedy(steps=("Find the build that fits: firstlight matrix solve --want torch",
+    remedy=Remedy(steps=("Find the build that fits: firstlight matrix solve torch",
                          f"Install it in that environment: pip install torch --index-url {INDEX}/cu130",
                          "On arm64 PyPI's own torch up to 2.10 is always the CPU's.")),
 )

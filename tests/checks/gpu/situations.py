@@ -14,7 +14,10 @@ from agent.model.finding import Finding
 from tests.checks.findings import profile
 from tests.nvml.machines import shortened
 
-EVERY: dict[str, Check[Any]] = load_checks(checks, ["gpu"])
+# Those that look at cards through NVML; the kernel log and the fabric manager have tests of their own.
+ELSEWHERE = ("gpu.fabric-manager", "gpu.xid")
+EVERY: dict[str, Check[Any]] = {
+    check_id: check for check_id, check in load_checks(checks, ["gpu"]).items() if check_id not in ELSEWHERE}
 CHECKS = {check_id: check for check_id, check in EVERY.items() if check.level == Level.QUICK}
 MATCHES = {
     "gb10": {"gpu": [r"\bGB10\b"], "min_gpus": 1, "max_gpus": 1}, "rtx4090": {"gpu": ["GeForce"], "min_gpus": 1},
