@@ -46,7 +46,9 @@ def observe_xids(machine: Machine) -> tuple[str, float, tuple[XidEvent, ...]]:
     """
     try:
         uptime_s = float(machine.read("/proc/uptime").split()[0])
-        messages = parse_dmesg(machine.run(DMESG_ARGV).out, machine.clock() - uptime_s)
+        lines = machine.run(DMESG_ARGV).out.splitlines()
+        told = (*lines[:1], *(line for line in lines[1:] if "Xid" in line))
+        messages = parse_dmesg("\n".join(told), machine.clock() - uptime_s)
         source = "dmesg"
     except Unobservable:
         messages = []

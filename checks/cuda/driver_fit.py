@@ -57,7 +57,7 @@ def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:
     bad = [_judge_line(what, verdict, profile) for what, verdict in lines if not verdict.fits]
     if bad:
         return bad
-    return [passed(f"{'; '.join(dict.fromkeys(what for what, _ in lines))}: they fit.", evidence=[
+    return [passed(f"They fit: {'; '.join(dict.fromkeys(what for what, _ in lines))}.", evidence=[
         Evidence("matrix", tuple(dict.fromkeys(f"{what}: {verdict.says}" for what, verdict in lines)))])]
 
 
@@ -71,8 +71,8 @@ def _ours(what: str, verdict: Verdict, found: Combination) -> bool:
 def _judge_line(what: str, verdict: Verdict, profile: ResolvedProfile) -> Outcome:
     evidence = [Evidence("matrix", verdict.rows)]
     if verdict.answer is Answer.UNKNOWN:
-        return unknown(f"{what}: {verdict.says.removeprefix('unknown: ')}.", subject=what, evidence=evidence)
-    return failed(f"{what} do not fit: {verdict.says}.", subject=what, expected="a combination that fits",
+        return unknown(f"{what[0].upper()}{what[1:]}: {verdict.says.removeprefix('unknown: ')}.", subject=what, evidence=evidence)
+    return failed(f"{what[0].upper()}{what[1:]} do not fit: {verdict.says}.", subject=what, expected="a combination that fits",
                   seen=what, evidence=evidence, remedy=repair(
                       profile, "cuda", "Find what fits: firstlight matrix solve",
                       "Set gpu.driver.branch and gpu.cuda.toolkit in the profile."))
