@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from agent.machine.dkms import observe_dkms
 from agent.model.errors import Missing
 
 if TYPE_CHECKING:
@@ -17,19 +18,23 @@ _LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "
                     "/usr/lib/wsl/lib", "/usr/local/nvidia/lib64")
 # nvidia.ko, and Debian's nvidia-current.ko and nvidia-current-open.ko
 _MODULE = re.compile(r"/nvidia(?:-current(?:-open)?|-open|-tesla[-\d]*|-legacy[-\w]*)?\.ko(?:\.(?:xz|zst|gz))?:")
+_COMPRESSED = (".xz", ".zst", ".gz")
 _RELEASE = re.compile(r"vmlinu[xz]-(.+?)(?:\.efi\.signed)?")
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class DriverModule:
-    """A module file for one kernel. `flavour`: open or proprietary; `signer` empty when not signed or not told."""
+    """A module file for one kernel. `flavour`: open, proprietary or empty (not told).
+
+    `signer` is empty when the module is not signed, None when that was not looked at (see `inspect_module`).
+    """
 
     kernel: str
     path: str
     version: str = ""
     flavour: str = ""
-    signer: str = ""
+    signer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +136,33 @@ def find_module(machine: Machine, kernel: str) -> DriverModule | None:
     if not name:
         return None
     path = name if name.startswith("/") else f"{folder}/{name}"
+    module = DriverModule(kernel, path)
+    if path.endswith(_COMPRESSED) and (version := _built_version(machine, kernel)):
+        return replace(module, version=version)
+    return inspect_module(machine, module)
+
+
+def inspect_module(machine: Machine, module: DriverModule) -> DriverModule:
+    """Return the module with what modinfo says of it; unchanged without modinfo, or when it has been asked.
+
+    modinfo unpacks a compressed module as a whole: up to a second of CPU for this one.
+    """
+    if module.signer is not None:
+        return module
     try:
-        fields = dict(line.partition(":")[::2] for line in reversed(machine.run(("modinfo", path)).out.splitlines()))
+        said = machine.run(("modinfo", module.path)).out
     except Missing:
-        return DriverModule(kernel, path)
+        return module
+    fields = dict(line.partition(":")[::2] for line in reversed(said.splitlines()))
     told = {name: fields.get(name, "").strip() for name in ("version", "license", "signer")}
     flavour = "open" if "GPL" in told["license"] else "proprietary" if told["license"] else ""
-    return DriverModule(kernel, path, told["version"], flavour, told["signer"])
+    return replace(module, version=told["version"], flavour=flavour, signer=told["signer"])
+
+
+def _built_version(machine: Machine, kernel: str) -> str:
+    """Return the one version DKMS has built for a kernel, empty when it is none or several."""
+    versions = {entry.version for entry in observe_dkms(machine) if kernel in entry.kernels}
+    return versions.pop() if len(versions) == 1 else ""
 
 
 @functools.lru_cache(maxsize=4)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.machine.dkms import Registered, has_headers, observe_dkms
+from agent.machine.driver import inspect_module
 from agent.machine.journal import observe_kernel_log
 from agent.machine.modprobe import blocking, observe_lines
 from agent.machine.secure_boot import UNASKED, Trust, observe_trust
@@ -22,9 +23,11 @@ REJECTED = ("key was rejected", "unavailable key", "module verification failed")
 class Clues:
     """What is looked at when no driver is loaded.
 
-    `blocked` are the lines that keep modprobe from nvidia; `log` the kernel's last words about it.
+    `module` is that of the running kernel, inspected; `blocked` are the lines that keep modprobe from nvidia;
+    `log` the kernel's last words about it.
     """
 
+    module: DriverModule | None = None
     headers: bool = True
     dkms: tuple[Registered, ...] = ()
     trust: Trust = UNASKED
@@ -44,6 +47,7 @@ class Cause:
 def observe_clues(machine: Machine, driver: DriverState) -> Clues:
     """Look at everything that can keep the module from being loaded."""
     return Clues(
+        module=inspect_module(machine, driver.running) if driver.running else None,
         headers=has_headers(machine, driver.running_kernel), dkms=observe_dkms(machine), trust=observe_trust(machine),
         blocked=tuple(f"{line.source}: {line.text}" for line in blocking(observe_lines(machine, "nvidia"), "nvidia")),
         log=_last_words(machine),
@@ -68,9 +72,9 @@ def find_cause(driver: DriverState, clues: Clues, modules: str, broken: str) -> 
     """
     if driver.nouveau:
         return Cause("nouveau holds the card", ("Block nouveau, rebuild the initramfs, reboot.",), by_role=True)
-    if driver.running is None:
+    if clues.module is None:
         return _not_there(driver, clues, broken)
-    return _not_loadable(driver.running, clues, modules)
+    return _not_loadable(clues.module, clues, modules)
 
 
 def _not_there(driver: DriverState, clues: Clues, broken: str) -> Cause:

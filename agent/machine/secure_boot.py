@@ -27,9 +27,9 @@ class Trust:
     keys: tuple[str, ...] | None = ()
     why: str = ""
 
-    def refuses(self, signer: str) -> str:
+    def refuses(self, signer: str | None) -> str:
         """Return why a module of this signer is refused, empty when it is not or that cannot be told."""
-        if not self.enforced:
+        if not self.enforced or signer is None:
             return ""
         if not signer:
             return "Secure Boot is on and the module is not signed"

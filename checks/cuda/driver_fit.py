@@ -69,10 +69,11 @@ def _ours(what: str, verdict: Verdict, found: Combination) -> bool:
 
 
 def _judge_line(what: str, verdict: Verdict, profile: ResolvedProfile) -> Outcome:
+    title = f"{what[0].upper()}{what[1:]}"
     evidence = [Evidence("matrix", verdict.rows)]
     if verdict.answer is Answer.UNKNOWN:
-        return unknown(f"{what[0].upper()}{what[1:]}: {verdict.says.removeprefix('unknown: ')}.", subject=what, evidence=evidence)
-    return failed(f"{what[0].upper()}{what[1:]} do not fit: {verdict.says}.", subject=what, expected="a combination that fits",
+        return unknown(f"{title}: {verdict.says.removeprefix('unknown: ')}.", subject=what, evidence=evidence)
+    return failed(f"{title} do not fit: {verdict.says}.", subject=what, expected="a combination that fits",
                   seen=what, evidence=evidence, remedy=repair(
                       profile, "cuda", "Find what fits: firstlight matrix solve",
                       "Set gpu.driver.branch and gpu.cuda.toolkit in the profile."))

@@ -5,11 +5,11 @@ What the checks of this area share. They read files only and need no NVML; gpu.r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.check import Outcome, not_applicable, unknown
-from agent.machine.driver import DriverModule, DriverState, observe_driver
+from agent.machine.driver import DriverModule, DriverState, inspect_module, observe_driver
 from agent.machine.pci import observe_gpus
 from agent.machine.systemd import find_container
 from agent.matrix.rules import DriverChoice, driver_builds
@@ -20,6 +20,7 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
+    from agent.machine.secure_boot import Trust
     from agent.model.hardware import PciGpu
     from agent.model.profile import ResolvedProfile
 
@@ -57,6 +58,23 @@ def bound_to(machine: Machine, address: str) -> str:
         return machine.status(f"/sys/bus/pci/devices/{address}/driver").target.rpartition("/")[2]
     except Missing:
         return ""
+
+
+def with_signatures(machine: Machine, driver: DriverState, trust: Trust) -> DriverState:
+    """Return the driver with its modules' signers, where the kernel asks for them and they are not proven already."""
+    if not trust.enforced or (driver.loaded and driver.next_kernel == driver.running_kernel):
+        return driver
+
+    def inspected(module: DriverModule | None) -> DriverModule | None:
+        return inspect_module(machine, module) if module else None
+
+    return replace(driver, running=inspected(driver.running), next=inspected(driver.next))
+
+
+def proven_signer(driver: DriverState) -> tuple[str | None, ...]:
+    """Return the signer whose module runs now, which the kernel has therefore accepted; empty when none is."""
+    running = driver.running
+    return (running.signer,) if running and driver.loaded and running.version == driver.loaded else ()
 
 
 def without_driver(site: Site) -> list[Outcome]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, passed, unknown, warned
@@ -11,7 +11,7 @@ from agent.machine.initrd import Initrd, find_initrd
 from agent.machine.modprobe import Line, blocking, observe_lines
 from agent.machine.secure_boot import UNASKED, Trust, observe_trust
 from agent.model.finding import Evidence, Remedy
-from checks.driver import Site, observe_site, parts, repair, without_driver
+from checks.driver import Site, observe_site, parts, proven_signer, repair, with_signatures, without_driver
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
@@ -35,9 +35,11 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     site = observe_site(machine)
     if site.driver is None:
         return Seen(site)
+    trust = observe_trust(machine)
     running, following = site.driver.running_kernel, site.driver.next_kernel
     return Seen(
-        site, observe_trust(machine), has_module(machine, following, "nouveau"),
+        replace(site, driver=with_signatures(machine, site.driver, trust)), trust,
+        has_module(machine, following, "nouveau"),
         blocking(observe_lines(machine, "nouveau"), "nouveau"), blocking(observe_lines(machine, "nvidia"), "nvidia"),
         (find_initrd(machine, running), find_initrd(machine, following)))
 
@@ -57,18 +59,12 @@ def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:
                        "next boot.", seen="older", expected="newer", evidence=evidence,
                        remedy=Remedy(steps=(f"As root: update-initramfs -u -k {kernel}",)))]
     signer = driver.next.signer if driver.next else ""
-    if seen.trust.why and signer not in _proven(driver):
+    if seen.trust.why and signer not in proven_signer(driver):
         return [unknown(f"Whether the module for kernel {kernel} may load cannot be told: {seen.trust.why}.",
                         evidence=evidence)]
     version = driver.next.version if driver.next else ""
     return [passed(f"The next boot (kernel {kernel}) finds driver {version or driver.library or 'of its own'}.",
                    seen=version, evidence=evidence)]
-
-
-def _proven(driver: DriverState) -> set[str]:
-    """Return the signer whose module runs now: the kernel has accepted it."""
-    running = driver.running
-    return {running.signer} if running and driver.loaded and running.version == driver.loaded else set()
 
 
 def _obstacles(seen: Seen, driver: DriverState) -> list[tuple[str, tuple[str, ...]]]:
@@ -83,7 +79,7 @@ def _obstacles(seen: Seen, driver: DriverState) -> list[tuple[str, tuple[str, ..
     if driver.next.version and driver.library and driver.next.version != driver.library:
         found.append((f"its module is {driver.next.version}, the libraries are {driver.library}",
                       ("Bring module and libraries to one version.",)))
-    refused = "" if driver.next.signer in _proven(driver) else seen.trust.refuses(driver.next.signer)
+    refused = "" if driver.next.signer in proven_signer(driver) else seen.trust.refuses(driver.next.signer)
     if refused:
         found.append((refused, ("Sign the module with an enrolled key, or enrol its key: mokutil --import",
                                 "A person types the password at the console of the next boot.")))

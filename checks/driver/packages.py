@@ -101,7 +101,8 @@ def _judge_loose(seen: Seen, profile: ResolvedProfile, versions: list[str], evid
                       remedy=repair(profile, f"As root: apt install nvidia-driver-pinning-{versions[0][:3]}"))
     how = f"kept by {seen.pinned[0]}" if seen.pinned else "kept by their names" if suffixed else \
         "the distribution's own" if not seen.repository else "the vendor's"
-    return passed(f"The driver's packages are of one version, {versions[0] if versions else '?'}, {how}.", seen=", ".join(versions), evidence=evidence)
+    return passed(f"The driver's packages are of one version, {versions[0] if versions else '?'}, {how}.",
+                  seen=", ".join(versions), evidence=evidence)
 
 
 CHECK = Check(

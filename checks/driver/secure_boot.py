@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
 from agent.machine.secure_boot import KEYS, UNASKED, Trust, observe_trust
 from agent.model.finding import Evidence, Remedy
-from checks.driver import Site, observe_site, without_driver
+from checks.driver import Site, observe_site, proven_signer, with_signatures, without_driver
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
@@ -27,7 +27,10 @@ class Seen:
 def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     """Read the modules' signers, the SecureBoot variable and the kernel's keys."""
     site = observe_site(machine)
-    return Seen(site) if site.driver is None else Seen(site, observe_trust(machine))
+    if site.driver is None:
+        return Seen(site)
+    trust = observe_trust(machine)
+    return Seen(replace(site, driver=with_signatures(machine, site.driver, trust)), trust)
 
 
 def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:
@@ -49,17 +52,17 @@ def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:
 def _judge_module(module: DriverModule, driver: DriverState, trust: Trust) -> Outcome:
     evidence = [Evidence(f"modinfo {module.path}", (f"signer: {module.signer or 'none'}",)),
                 Evidence(KEYS, trust.keys or ())]
-    running = driver.running
-    proven = running is not None and driver.loaded == running.version and module.signer == running.signer
-    if proven and module.signer:
-        return passed(f"The module for kernel {module.kernel} is signed by “{module.signer}”, which the kernel "
-                      "accepts.", subject=module.kernel, seen=module.signer, evidence=evidence)
+    if module.signer != "" and module.signer in proven_signer(driver):
+        by = f"is signed by “{module.signer}”, which" if module.signer else "runs, so it is signed by a key that"
+        return passed(f"The module for kernel {module.kernel} {by} the kernel accepts.", subject=module.kernel,
+                      seen=module.signer or "accepted", evidence=evidence)
     refused = trust.refuses(module.signer)
     if refused:
         return failed(f"The module for kernel {module.kernel} does not load: {refused}.", subject=module.kernel,
                       seen=module.signer or "not signed", expected="an enrolled key", evidence=evidence)
-    if trust.keys is None:
-        return unknown(f"Whether the key “{module.signer}” is enrolled cannot be told: {trust.why}.",
+    if trust.keys is None or module.signer is None:
+        why = trust.why or "modinfo is not there"
+        return unknown(f"Whether the key “{module.signer or 'of the module'}” is enrolled cannot be told: {why}.",
                        subject=module.kernel, evidence=evidence)
     return passed(f"The module for kernel {module.kernel} is signed by “{module.signer}”, whose key is enrolled.",
                   subject=module.kernel, seen=module.signer, evidence=evidence)

@@ -34,7 +34,8 @@ def cudnn(version: str = "9.10.2", *, cuda: str = "13", header: str = "") -> dic
     """Return cuDNN's library, header and package."""
     major, minor, patch = (header or version).split(".")
     return {
-        f"{LIBRARIES}/libcudnn.so.{version[0]}": link(f"libcudnn.so.{version}"), f"{LIBRARIES}/libcudnn.so.{version}": "",
+        f"{LIBRARIES}/libcudnn.so.{version[0]}": link(f"libcudnn.so.{version}"),
+        f"{LIBRARIES}/libcudnn.so.{version}": "",
         "/usr/include/x86_64-linux-gnu/cudnn_version_v9.h":
             f"#define CUDNN_MAJOR {major}\n#define CUDNN_MINOR {minor}\n#define CUDNN_PATCHLEVEL {patch}\n",
         STATUS: package(f"libcudnn{version[0]}-cuda-{cuda}", f"{version}.21-1"),

@@ -73,7 +73,8 @@ SITUATIONS: dict[str, Situation] = {
     "library-path-for-everybody": _of("library-path", "warn", "for every login", {
         "/etc/environment": 'PATH="/usr/bin"\nLD_LIBRARY_PATH="/usr/local/cuda/lib64"\n'}),
     "library-path-exported": _of("library-path", "warn", "/etc/profile.d/cuda.sh", {
-        "/etc/profile.d/cuda.sh": "export PATH=/usr/local/cuda/bin:$PATH\nexport LD_LIBRARY_PATH=/usr/local/cuda/lib64\n"}),
+        "/etc/profile.d/cuda.sh": "export PATH=/usr/local/cuda/bin:$PATH\n"
+        "export LD_LIBRARY_PATH=/usr/local/cuda/lib64\n"}),
     "driver-too-old-for-cuda": _of("driver-fit", "fail", "needs driver 580.65.06 or newer", {
         "/sys/module/nvidia/version": "550.163.01\n"}),
     "card-too-new-for-cuda": _of("driver-fit", "fail", "CUDA 12.8 is the first", {

@@ -29,6 +29,7 @@ from tests.checks.driver.machines import (
     packages,
     unit,
 )
+from tests.checks.findings import DENIED
 from tests.fixtures import FakeMachine, link, mode
 
 MODINFO, NEXT_MODINFO = ("modinfo", module_path(KERNEL)), ("modinfo", module_path(NEWER))
@@ -68,9 +69,11 @@ SITUATIONS: dict[str, Situation] = {
     "nouveau-unblocked": _of("nouveau", "fail", "nothing blocks it", {**_NOUVEAU, BLACKLIST: None}),
     "nouveau-until-reboot": _of("nouveau", "fail", "a reboot ends it", _NOUVEAU),
     "not-built-no-headers": _of("module", "fail", "headers are not installed", {
-        **UNLOADED, **_NO_MODULE, f"/lib/modules/{KERNEL}/build/Makefile": None, f"{_DKMS}/source": link("/usr/src/x")}),
+        **UNLOADED, **_NO_MODULE, f"/lib/modules/{KERNEL}/build/Makefile": None,
+        f"{_DKMS}/source": link("/usr/src/x")}),
     "build-failed": _of("module", "fail", "the last build failed", {
-        **UNLOADED, **_NO_MODULE, f"{_DKMS}/build/make.log": "gcc\nerror: no member named x\nmake: *** [nv.o] Error 1\n"}),
+        **UNLOADED, **_NO_MODULE,
+        f"{_DKMS}/build/make.log": "gcc\nerror: no member named x\nmake: *** [nv.o] Error 1\n"}),
     "libraries-only": _of("module", "fail", "only its libraries", {**UNLOADED, **_NO_MODULE}),
     "kernel-too-new": _of("module", "fail", "does not build for kernel", {
         **UNLOADED, "/proc/sys/kernel/osrelease": "6.12.1-generic\n", f"{LIBRARIES}/libnvidia-ml.so.1":
@@ -132,7 +135,8 @@ SITUATIONS: dict[str, Situation] = {
     "next-boot-empty-initrd": _of("next-boot", "fail", "is empty", {**_NEWER, f"/boot/initrd.img-{NEWER}": ""}),
     "next-boot-old-initrd": _of("next-boot", "warn", "is older than", {
         f"/boot/initrd.img-{KERNEL}": FileStatus("file", 0o600, 0, 0, 9, OLD)}),
-    "next-boot-forbidden": _of("next-boot", "fail", "blacklist nvidia", {"/etc/modprobe.d/x.conf": "blacklist nvidia\n"}),
+    "next-boot-forbidden": _of("next-boot", "fail", "blacklist nvidia", {
+        "/etc/modprobe.d/x.conf": "blacklist nvidia\n"}),
     "next-boot-keys-untold": _of("next-boot", "unknown", "cannot be told", {**_NEWER, "/proc/keys": ""},
                                  commands={NEXT_MODINFO: modinfo(signer="my MOK")}, privileged=False),
     "secure-boot-off": _of("secure-boot", "not-applicable", "is off", {SECURE_BOOT: b"\x06\x00\x00\x00\x00"}),
@@ -166,6 +170,11 @@ SITUATIONS: dict[str, Situation] = {
         commands={("firstlight-nvml",): nvml(persistence=0)}),
     "persistence-not-asked": _of("persistenced", "not-applicable", "does not ask", gpu=_profile(persistence=False)),
     "dkms-built": _of("dkms", "pass", "has built", {f"{_DKMS}/{KERNEL}/x86_64/module/nvidia.ko": ""}),
+    "dkms-signature-proven": _of("secure-boot", "pass", "so it is signed", {
+        f"{_DKMS}/{KERNEL}/x86_64/module/nvidia.ko.zst": ""}, commands={MODINFO: DENIED}),
+    "dkms-next-kernel-unsigned": _of("next-boot", "fail", "not signed", {
+        **_NEWER, f"{_DKMS}/{KERNEL}/x86_64/module/nvidia.ko.zst": "",
+        f"{_DKMS}/{NEWER}/x86_64/module/nvidia.ko.zst": ""}, commands={NEXT_MODINFO: modinfo(signer="")}),
     "dkms-no-headers": _of("dkms", "fail", "headers are not installed", {
         **_NEWER, f"/lib/modules/{NEWER}/build/Makefile": None, f"{_DKMS}/{KERNEL}/x86_64/module/nvidia.ko": ""}),
     "dkms-build-failed": _of("dkms", "fail", "the last build failed", {
