@@ -22,7 +22,7 @@ DRIVER_LIBRARY = "libcuda.so.1"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """(file, folder) of the linker, (file, value) of LD_LIBRARY_PATH; `drivers`: each libcuda.so.1 the linker finds."""
+    """(file, folder) of the linker, (file, value) of LD_LIBRARY_PATH; `drivers`: the libcuda.so.1 of each version."""
 
     there: bool
     folders: tuple[tuple[str, str], ...] = ()
@@ -38,7 +38,9 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     driver = find_library(machine).rpartition("/")[0]
     places = dict.fromkeys((*(folder for _, folder in folders), *((driver,) if driver else ())))
     found = (resolve_link(machine, f"{folder}/{DRIVER_LIBRARY}") for folder in places)
-    return Seen(True, folders, library_paths(observe_login_files(machine)), tuple(dict.fromkeys(filter(None, found))))
+    # By name: /lib and /usr/lib are one folder, and the 32-bit library beside it is of the same version.
+    by_name = {path.rpartition("/")[2]: path for path in found if path}
+    return Seen(True, folders, library_paths(observe_login_files(machine)), tuple(by_name.values()))
 
 
 def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:

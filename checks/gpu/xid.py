@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agent.model.profile import ResolvedProfile
 
 BURST_S = 60.0
+PLUGIN = "NVIDIA's Kubernetes plugin"
 CLEARED = re.compile(r"to 0x0+\b|\(None\)\s*$")  # Xid 154 when the recovery is done
 
 
@@ -61,7 +62,7 @@ def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:
     if not seen.events:
         return [passed(f"No Xid in the kernel log since {since}.", seen="none", evidence=[Evidence(seen.source)])]
     codes = ", ".join(f"{code} ({_times(groups[key])})" for key in groups for code in [key[1]])
-    return [passed(f"Only Xids of programs or for information since {since}: {codes}. The cards are not at fault.",
+    return [passed(f"Only Xids of programs or for information since {since}: {codes}. None is a fault of a card.",
                    seen=codes, evidence=[Evidence(seen.source, tuple(event.text for event in seen.events[-5:]))])]
 
 
@@ -78,13 +79,18 @@ def _judge_group(seen: Seen, events: list[XidEvent]) -> Outcome | None:
     advice = find_advice(last.code)
     if last.code == 154 and CLEARED.search(last.text):
         return None
-    if advice is not None and advice.severity in ("none", "application"):
+    if advice is not None and advice.severity in ("none", "application") and not _doubtful(advice):
         return None
     what = f"{advice.what}" if advice else "a code our tables do not know"
     say = failed if advice and advice.severity == "serious" else warned
     doubt = " The sources differ on it." if advice and advice.disagree else ""
     return say(f"{card}: Xid {last.code} ({what}), {context}.{doubt}", subject=f"{last.address} Xid {last.code}",
                seen=last.detail, expected="none", evidence=[*evidence, *_opinions(advice)], remedy=_remedy(advice))
+
+
+def _doubtful(advice: XidAdvice) -> bool:
+    """Return whether another source takes a mild Xid for a fault, and NVIDIA's own plugin does not."""
+    return advice.disagree and all(who != PLUGIN for who, _ in advice.others)
 
 
 def _opinions(advice: XidAdvice | None) -> list[Evidence]:

@@ -54,7 +54,10 @@ def healthy_files(device: str = "2684") -> dict[str, Content]:
         "/etc/alternatives/cuda": link("/usr/local/cuda-13.0"),
         "/usr/bin/gcc": link("gcc-13"), "/usr/bin/gcc-13": "", "/etc/profile.d/cuda.sh":
             'export PATH="$PATH:/usr/local/cuda/bin"\n', "/etc/ld.so.conf": "include /etc/ld.so.conf.d/*.conf\n",
-        "/etc/ld.so.conf.d/x86_64-linux-gnu.conf": f"# Multiarch support\n/usr/local/lib/x86_64\n{LIBRARIES}\n",
+        "/etc/ld.so.conf.d/x86_64-linux-gnu.conf": 
+            f"# Multiarch support\n/usr/local/lib/x86_64\n/lib/x86_64-linux-gnu\n{LIBRARIES}\n",
+        "/lib/x86_64-linux-gnu/libcuda.so.1": link(f"libcuda.so.{VERSION}"),
+        f"/lib/x86_64-linux-gnu/libcuda.so.{VERSION}": "",
         f"{LIBRARIES}/libcuda.so.1": link(f"libcuda.so.{VERSION}"), f"{LIBRARIES}/libcuda.so.{VERSION}": "",
         f"{LIBRARIES}/libnvidia-ml.so.1": "", "/etc/os-release": 'ID=ubuntu\nVERSION_ID="24.04"\n',
         "/proc/sys/kernel/osrelease": "6.8.0-45-generic\n", "/sys/module/nvidia/version": VERSION + "\n",

@@ -43,7 +43,7 @@ def test_a_xid_of_the_hardware_fails_with_card_and_catalogue(code: int) -> None:
 def test_a_xid_of_a_program_is_no_fault_of_the_card(code: int) -> None:
     finding = only(CHECK, machine(xid(code, "pid=4711, name=python, Ch 00000008")))
     assert finding.verdict == "pass"
-    assert f"{code} (once)" in finding.summary and "not at fault" in finding.summary
+    assert f"{code} (once)" in finding.summary and "None is a fault of a card" in finding.summary
 
 
 def test_both_sources_are_shown_where_they_disagree() -> None:
@@ -52,6 +52,13 @@ def test_both_sources_are_shown_where_they_disagree() -> None:
     assert len(finding.remedy.steps) > 2
     assert any("NVIDIA's Kubernetes plugin" in step for step in finding.remedy.steps)
     assert any(item.source == "what the sources say" for item in finding.evidence)
+
+
+@pytest.mark.parametrize("code", [32, 63, 69, 94])
+def test_a_mild_xid_that_another_source_takes_for_a_fault_warns(code: int) -> None:
+    finding = only(CHECK, machine(xid(code)))
+    assert finding.verdict == "warn" and "The sources differ on it." in finding.summary
+    assert any(step.startswith("gpud: ") for step in finding.remedy.steps)
 
 
 def test_a_burst_is_counted_once_per_card_and_names_the_processes() -> None:
