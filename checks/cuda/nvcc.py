@@ -67,7 +67,8 @@ def _judge_compiler(seen: Seen, used: Toolkit, profile: ResolvedProfile, evidenc
         return warned(f"/usr/bin/nvcc is the distribution's {other.version}, the chosen toolkit is {used.version}: "
                       "PATH decides which one is used.", seen=other.version, expected=used.version, evidence=evidence,
                       remedy=Remedy(steps=("Remove the package nvidia-cuda-toolkit.",)))
-    if used.path != "/usr" and not seen.paths and not profile.profile.vendor_managed:
+    ours = profile.profile.gpu.cuda.enabled and not profile.profile.vendor_managed
+    if used.path != "/usr" and not seen.paths and ours:
         return warned(f"nvcc {used.version} is not in PATH: no login file names {LINK}/bin.", seen="not in PATH",
                       expected=f"{LINK}/bin", evidence=evidence, remedy=repair(
                           profile, "cuda", f"Write /etc/profile.d/cuda.sh: export PATH=\"$PATH:{LINK}/bin\""))

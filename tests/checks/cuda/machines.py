@@ -54,7 +54,7 @@ def healthy_files(device: str = "2684") -> dict[str, Content]:
         "/etc/alternatives/cuda": link("/usr/local/cuda-13.0"),
         "/usr/bin/gcc": link("gcc-13"), "/usr/bin/gcc-13": "", "/etc/profile.d/cuda.sh":
             'export PATH="$PATH:/usr/local/cuda/bin"\n', "/etc/ld.so.conf": "include /etc/ld.so.conf.d/*.conf\n",
-        "/etc/ld.so.conf.d/x86_64-linux-gnu.conf": 
+        "/etc/ld.so.conf.d/x86_64-linux-gnu.conf":
             f"# Multiarch support\n/usr/local/lib/x86_64\n/lib/x86_64-linux-gnu\n{LIBRARIES}\n",
         "/lib/x86_64-linux-gnu/libcuda.so.1": link(f"libcuda.so.{VERSION}"),
         f"/lib/x86_64-linux-gnu/libcuda.so.{VERSION}": "",
