@@ -61,7 +61,8 @@ def test_environments_are_found_in_the_usual_places_only() -> None:
 def test_an_environment_is_read_without_importing() -> None:
     machine = FakeMachine(torch("/opt/a", "2.9.0+cu128", "12.8", vllm="0.12.0", pinned="2.9.0"))
     seen = observe_environment(machine, "/opt/a")
-    assert seen.torch is not None and (seen.torch.version, seen.torch.cuda, seen.torch.hip) == ("2.9.0+cu128", "12.8", "")
+    assert seen.torch is not None
+    assert (seen.torch.version, seen.torch.cuda, seen.torch.hip) == ("2.9.0+cu128", "12.8", "")
     assert (seen.python, seen.packages["vllm"], seen.vllm_torch) == ("3.12", "0.12.0", "2.9.0")
     with pytest.raises(Missing, match="no Python environment"):
         observe_environment(FakeMachine({"/opt/b/lib/x": ""}), "/opt/b")
