@@ -116,13 +116,13 @@ def modules_of(cards: tuple[PciGpu, ...]) -> str:
     return next((word for word in ("required", "unsupported", "supported") if word in told), "")
 
 
-def does_not_build(driver: DriverState) -> str:
-    """Return why the installed driver does not build for the running kernel, empty when no row says so."""
+def does_not_build(driver: DriverState, kernel: str) -> str:
+    """Return why the installed driver does not build for a kernel, empty when no row says so."""
     version = installed_version(driver)
     if not version:
         return ""
     branch = int(version.partition(".")[0])
-    verdict = driver_builds(DriverChoice(branch, Matrix().find_driver(branch), version), driver.running_kernel)
+    verdict = driver_builds(DriverChoice(branch, Matrix().find_driver(branch), version), kernel)
     return verdict.says if verdict else ""
 
 

@@ -55,8 +55,7 @@ def _judge_kernel(seen: Seen, kernel: str, profile: ResolvedProfile, evidence: l
                   headers: bool) -> Outcome | None:
     if any(kernel in entry.kernels for entry in seen.registered):
         return None
-    driver = seen.site.driver
-    broken = does_not_build(driver) if driver and kernel == driver.running_kernel else ""
+    broken = does_not_build(seen.site.driver, kernel) if seen.site.driver else ""
     steps: tuple[str, ...]
     log = next((entry for entry in seen.registered if entry.log), None)
     if broken:

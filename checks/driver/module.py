@@ -47,7 +47,7 @@ def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:
         return [_judge_loaded(driver, profile, evidence)]
     if seen.clues is None:
         raise ValueError("no clues were looked for")
-    cause = find_cause(driver, seen.clues, modules_of(seen.site.cards), does_not_build(driver))
+    cause = find_cause(driver, seen.clues, modules_of(seen.site.cards), does_not_build(driver, driver.running_kernel))
     if seen.clues.log:
         evidence.append(Evidence("kernel log", seen.clues.log))
     remedy = repair(profile, *cause.steps) if cause.by_role else Remedy(steps=cause.steps)
@@ -62,7 +62,7 @@ def _judge_loaded(driver: DriverState, profile: ResolvedProfile, evidence: list[
                       expected=loaded, evidence=evidence,
                       remedy=repair(profile, f"Install the libraries of driver {loaded}."))
     if library and library != loaded:
-        following = driver.next.version if driver.next else "none"
+        following = driver.next.version if driver.next else "missing"
         helps = following in (library, "")
         says = "a reboot ends it" if helps else f"a reboot does not help, its module would be {following}"
         return failed(f"The loaded driver is {loaded}, its library is {library}: CUDA does not start; {says}.",

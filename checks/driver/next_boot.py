@@ -11,7 +11,16 @@ from agent.machine.initrd import Initrd, find_initrd
 from agent.machine.modprobe import Line, blocking, observe_lines
 from agent.machine.secure_boot import UNASKED, Trust, observe_trust
 from agent.model.finding import Evidence, Remedy
-from checks.driver import Site, observe_site, parts, proven_signer, repair, with_signatures, without_driver
+from checks.driver import (
+    Site,
+    does_not_build,
+    observe_site,
+    parts,
+    proven_signer,
+    repair,
+    with_signatures,
+    without_driver,
+)
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
@@ -72,10 +81,13 @@ def _obstacles(seen: Seen, driver: DriverState) -> list[tuple[str, tuple[str, ..
     kernel = driver.next_kernel
     found: list[tuple[str, tuple[str, ...]]] = []
     if driver.next is None:
-        found.append((f"there is no driver module for kernel {kernel}", (
+        says, broken = f"there is no driver module for kernel {kernel}", does_not_build(driver, kernel)
+        if broken:
+            return [(f"{says}, {broken}", ("Do not reboot yet.", "Take a newer branch of the driver, or stay with the "
+                                           "kernel that runs."))]
+        return [(says, (
             "Do not reboot yet.", f"Install linux-headers-{kernel}, then as root: dkms autoinstall -k {kernel}",
-            f"Or install the distribution's module package for {kernel}.")))
-        return found
+            f"Or install the distribution's module package for {kernel}."))]
     if driver.next.version and driver.library and driver.next.version != driver.library:
         found.append((f"its module is {driver.next.version}, the libraries are {driver.library}",
                       ("Bring module and libraries to one version.",)))

@@ -179,6 +179,9 @@ SITUATIONS: dict[str, Situation] = {
         **_NEWER, f"/lib/modules/{NEWER}/build/Makefile": None, f"{_DKMS}/{KERNEL}/x86_64/module/nvidia.ko": ""}),
     "dkms-build-failed": _of("dkms", "fail", "the last build failed", {
         **_NEWER, f"{_DKMS}/{KERNEL}/x86_64/module/nvidia.ko": "", f"{_DKMS}/build/make.log": "Error 1\n"}),
+    "dkms-kernel-too-new": _of("dkms", "fail", "does not build for kernel 6.12", {
+        **kernel_files("6.12.1-generic"), "/lib/modules/6.12.1-generic/modules.dep": "kernel/fs/xfs/xfs.ko:\n",
+        "/sys/module/nvidia/version": "470.256.02\n", f"{_DKMS}/{KERNEL}/x86_64/module/nvidia.ko": ""}),
     "dkms-not-asked": _of("dkms", "fail", "nobody asked", {**_NEWER, f"{_DKMS}/{KERNEL}/x86_64/module/nvidia.ko": ""}),
     "dkms-two-versions": _of("dkms", "warn", "2 versions", {
         f"{_DKMS}/{KERNEL}/x86_64/module/nvidia.ko": "",
