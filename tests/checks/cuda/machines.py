@@ -30,7 +30,7 @@ def toolkit(version: str, *, nvcc: bool = True) -> dict[str, Content]:
     return files | ({f"{folder}/bin/nvcc": ""} if nvcc else {f"{folder}/bin/x": ""})
 
 
-def cudnn(version: str = "9.10.2", *, cuda: str = "13", header: str = "") -> dict[str, Content]:
+def cudnn(version: str = "9.17.0", *, cuda: str = "13", header: str = "") -> dict[str, Content]:
     """Return cuDNN's library, header and package."""
     major, minor, patch = (header or version).split(".")
     return {

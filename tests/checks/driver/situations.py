@@ -103,7 +103,7 @@ SITUATIONS: dict[str, Situation] = {
     "other-branch": _of("branch", "fail", "wants branch 595", gpu=_profile(branch="595")),
     "ended-branch": _of("branch", "warn", "has ended", {
         "/sys/module/nvidia/version": "550.163.01\n"}, gpu=_profile()),
-    "too-old-for-the-card": _of("version", "fail", "is older", {"/sys/module/nvidia/version": "535.309.01\n"},
+    "too-old-for-the-card": _of("version", "fail", "or newer", {"/sys/module/nvidia/version": "535.309.01\n"},
                                 device="2b85", gpu=_profile()),
     "too-new-for-the-card": _of("version", "fail", "is the last for Volta", {
         "/sys/module/nvidia/version": "595.71.05\n"}, device="1db5", gpu=_profile()),

@@ -37,9 +37,9 @@ def test_the_distributions_toolkit_needs_no_link() -> None:
 
 def test_cudnn_is_told_by_header_library_and_package() -> None:
     seen = observe_cudnn(cuda())
-    assert seen.header == "9.10.2"
-    assert [version for _, version in seen.libraries] == ["9.10.2"]
-    assert seen.packages == (("libcudnn9-cuda-13", "9.10.2.21"),)
+    assert seen.header == "9.17.0"
+    assert [version for _, version in seen.libraries] == ["9.17.0"]
+    assert seen.packages == (("libcudnn9-cuda-13", "9.17.0.21"),)
     assert observe_cudnn(FakeMachine()).libraries == ()
 
 
