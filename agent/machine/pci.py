@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _DEVICES = "/sys/bus/pci/devices"
 _NVIDIA = "0x10de"
+GIVEN_AWAY = ("vfio-pci", "pciback", "pci-stub")  # drivers that hold a card for a virtual machine
 
 # Device id to the name the driver gives. Ids: pci.ids 2025.06.09, and the list of supported cards of NVIDIA's
 # open kernel modules.

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from agent.check import Outcome, not_applicable, unknown
 from agent.machine.driver import DriverModule, DriverState, inspect_module, observe_driver
-from agent.machine.pci import observe_gpus
+from agent.machine.pci import GIVEN_AWAY, bound_driver, observe_gpus
 from agent.machine.systemd import find_container
 from agent.matrix.rules import DriverChoice, driver_builds
 from agent.matrix.subject import Subject, find_subject
 from agent.matrix.tables import Matrix
-from agent.model.errors import Missing, UsageError
+from agent.model.errors import UsageError
 from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
@@ -46,18 +46,10 @@ def observe_site(machine: Machine) -> Site:
     container = find_container(machine)
     if container:
         return Site(cards, None, f"This {container} container uses the driver of its host.")
-    holders = {bound_to(machine, card.address) for card in cards}
-    if holders == {"vfio-pci"}:
-        return Site(cards, None, "The GPUs are handed to virtual machines (vfio-pci); this host does not drive them.")
+    holders = {bound_driver(machine, card.address) for card in cards}
+    if holders <= set(GIVEN_AWAY):
+        return Site(cards, None, "The GPUs are handed to virtual machines; this host does not drive them.")
     return Site(cards, observe_driver(machine))
-
-
-def bound_to(machine: Machine, address: str) -> str:
-    """Return the kernel driver that holds a PCI device, empty when none does."""
-    try:
-        return machine.status(f"/sys/bus/pci/devices/{address}/driver").target.rpartition("/")[2]
-    except Missing:
-        return ""
 
 
 def with_signatures(machine: Machine, driver: DriverState, trust: Trust) -> DriverState:

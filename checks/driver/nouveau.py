@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.modprobe import Line, blocking, observe_lines
+from agent.machine.pci import bound_driver
 from agent.model.finding import Evidence
-from checks.driver import Site, bound_to, observe_site, repair
+from checks.driver import Site, observe_site, repair
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
@@ -29,7 +30,7 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     site = observe_site(machine)
     if site.driver is None:
         return Seen(site)
-    held = tuple(card.address for card in site.cards if bound_to(machine, card.address) == "nouveau")
+    held = tuple(card.address for card in site.cards if bound_driver(machine, card.address) == "nouveau")
     return Seen(site, held, blocking(observe_lines(machine, "nouveau"), "nouveau"))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
 from agent.machine.gpu import observe_cards
-from agent.machine.pci import bound_driver
+from agent.machine.pci import GIVEN_AWAY, bound_driver
 from agent.model.errors import Unobservable
 from agent.model.finding import Evidence, Remedy
 from checks.gpu import NO_GPU
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from agent.machine.gpu import Cards
     from agent.model.hardware import PciGpu
     from agent.model.profile import ResolvedProfile
-
-GIVEN_AWAY = ("vfio-pci", "pciback", "pci-stub")  # drivers that hold a card for a virtual machine
 
 
 @dataclass(frozen=True, slots=True)
