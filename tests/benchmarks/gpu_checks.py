@@ -28,7 +28,7 @@ from tests.checks.driver import machines as driver
 from tests.checks.findings import profile
 from tests.fixtures import Content
 from tests.nvml.machines import bus_files
-from tests.nvml.stand_in import StandIn, library_folder
+from tests.nvml.stand_in import StandIn
 
 MODULES, PACKAGES = 6_000, 2_500  # of a usual Ubuntu server
 
@@ -88,7 +88,7 @@ def tree(name: str) -> dict[str, Content]:
 def measure(name: str, runs: int) -> None:
     """Print the median of one machine."""
     with tempfile.TemporaryDirectory() as folder:
-        stand_in = StandIn(library_folder(), Path(folder)).use(name)
+        stand_in = StandIn(Path(folder)).use(name)
         os.environ.update(stand_in.environment)
         root = Path(folder) / "root"
         plant(root, tree(name))
