@@ -41,6 +41,7 @@ fast: $(VENV)/.lint ## what to run after every change, under 20 s
 
 bench: $(VENV)/.bench ## the figures of docs/benchmarks.md, measured here
 	$(BIN)/python -m tests.benchmarks.bench
+	$(BIN)/python -m tests.benchmarks.gpu_bench
 
 wheel: $(VENV)/.ready ## build the wheel into dist/
 	$(BIN)/pip wheel -q --no-deps -w dist .
@@ -69,6 +70,6 @@ $(VENV)/.lint: $(VENV)/.test
 	@$(BIN)/pip install -q --group lint
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.ready
+$(VENV)/.bench: $(VENV)/.test
 	@$(BIN)/pip install -q --group bench
 	@touch $@
