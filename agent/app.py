@@ -13,10 +13,12 @@ from agent.model.errors import FirstlightError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from agent.check import Check
     from agent.config.profiles import Choice
     from agent.engine.pool import Results
+    from agent.images.shelf import Shelf
     from agent.machine.api import Machine
     from agent.machine.recording import Recording
     from agent.model.finding import CheckRun, Report
@@ -171,6 +173,20 @@ class App:
             runs=results.runs,
         )
         return report, results
+
+    def shelf(self, *, catalogue: str | None = None, architecture: str | None = None) -> Shelf:
+        """Return what can be said and done about container images here. Raises FirstlightError."""
+        from agent.images.ledger import Ledger
+        from agent.images.shelf import Shelf
+        from agent.state.atomic import write_atomic
+        from agent.state.folder import make_folder, state_folder
+
+        def write(file: Path, text: str) -> None:
+            make_folder(file.parent)
+            write_atomic(file, text, 0o600)
+
+        ledger = Ledger(state_folder() / "images.json", write)
+        return Shelf(self.machine, self.hardware, self.resolved, ledger, catalogue, architecture)
 
     def history(self) -> History:
         """Open the history. Raises StateError."""

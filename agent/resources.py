@@ -11,12 +11,22 @@ from agent.model.errors import FirstlightError
 @functools.cache
 def playbooks() -> Path:
     """Return the folder that holds site.yml, roles/, library/ and profiles/ (a wheel or a work tree)."""
+    return _shipped("playbooks")
+
+
+@functools.cache
+def images() -> Path:
+    """Return the folder that holds catalogue.yaml and the build contexts of our own images."""
+    return _shipped("images")
+
+
+def _shipped(name: str) -> Path:
     package = Path(__file__).resolve().parent
-    for folder in (package / "_data" / "playbooks", package.parent / "playbooks"):
+    for folder in (package / "_data" / name, package.parent / name):
         if folder.is_dir():
             return folder
     raise FirstlightError(
-        "the playbooks that belong to Firstlight are not installed",
+        f"the {name} that belong to Firstlight are not installed",
         "install it again: pip install --force-reinstall firstlight",
     )
 

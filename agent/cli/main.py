@@ -28,6 +28,7 @@ COMMANDS = (
     ("fix", "plan, then apply, only what repairs the named checks"),
     ("explain", "say what a check, a Xid or an error means, and what repairs it"),
     ("matrix", "say which driver, CUDA, framework and image go with which card"),
+    ("images", "list, verify, pull or clean container images"),
     ("profile", "list, show, validate, describe or write profiles"),
     ("report", "list, show or compare earlier reports"),
     ("capture", "record this machine in a file, to be looked at elsewhere"),

@@ -27,13 +27,15 @@ def load_profile(data: dict[str, Any], places: Mapping[KeyPath, Place]) -> Profi
         raise ProfileError("\n".join(explained(error, places))) from error
 
 
-def explained(error: ValidationError, places: Mapping[KeyPath, Place]) -> list[str]:
-    """Return one line per faulty place; several complaints about one value (a union) become one."""
+def explained(
+    error: ValidationError, places: Mapping[KeyPath, Place], model: type[BaseModel] = Profile
+) -> list[str]:
+    """Return one line per faulty place of a `model`; several complaints about one value (a union) become one."""
     faults: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
         faults.setdefault(_known(detail["loc"], places), []).append(detail)
     return [
-        f"{places[path]}: {_sentence(path, details)}"
+        f"{places[path]}: {_sentence(path, details, model)}"
         for path, details in sorted(faults.items(), key=lambda item: places[item[0]])
     ]
 
@@ -46,12 +48,12 @@ def _known(loc: KeyPath, places: Mapping[KeyPath, Place]) -> KeyPath:
     return path
 
 
-def _sentence(path: KeyPath, details: Sequence[ErrorDetails]) -> str:
+def _sentence(path: KeyPath, details: Sequence[ErrorDetails], model: type[BaseModel]) -> str:
     detail = details[0]
     dotted = ".".join(str(part) for part in path)
     match detail["type"]:
         case "extra_forbidden":
-            return f"unknown key {dotted}; {_nearest(path)}"
+            return f"unknown key {dotted}; {_nearest(path, model)}"
         case "missing":
             return f"key {detail['loc'][-1]!r} is missing{f' in {dotted}' if dotted else ''}; add it"
         case "model_type" | "dict_type" | "model_attributes_type":
@@ -71,17 +73,17 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _nearest(path: KeyPath) -> str:
-    known = fields_at(path[:-1])
+def _nearest(path: KeyPath, model: type[BaseModel]) -> str:
+    known = fields_at(path[:-1], model)
     near = get_close_matches(str(path[-1]), known, n=2, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(near)}?"
     return f"known here: {', '.join(known)}" if known else "take it out"
 
 
-def fields_at(path: KeyPath) -> list[str]:
-    """Return the keys that a profile may have below `path`; empty where there is no section."""
-    model: type[BaseModel] | None = Profile
+def fields_at(path: KeyPath, root: type[BaseModel] = Profile) -> list[str]:
+    """Return the keys that a profile (or another `root`) may have below `path`; empty where there is no section."""
+    model: type[BaseModel] | None = root
     for part in path:
         if model is None:
             return []

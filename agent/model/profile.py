@@ -209,6 +209,21 @@ class Backup(Section):
     jobs: list[BackupJob] = []
 
 
+class Images(Section):
+    """Role `images`: container images that are here, right for this CPU, card and driver."""
+
+    role: ClassVar[str] = "images"
+    enabled: bool = True
+    pull: list[str] = Field(
+        default=[], description="a purpose (the first image of the catalogue that fits), a name of the catalogue, or "
+        "a reference, best with @sha256:…",
+    )
+    credentials: AbsolutePath = Field(
+        default="/etc/firstlight/registries", description="folder with one login file per registry, named by its host",
+    )
+    foreign: list[str] = Field(default=[], description="images for another CPU that are here on purpose (emulation)")
+
+
 class Kernel(Section):
     """Settings of the running kernel."""
 
@@ -264,6 +279,7 @@ class Profile(Section):
     storage: Storage = Storage()
     gpu: GpuSoftware = GpuSoftware()
     container: Container = Container()
+    images: Images = Images()
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from agent.model.hardware import Hardware
     from agent.model.profile import ResolvedProfile, Section
 
-ROLES = ("base", "sysctl", "limits", "slice", "swap", "data_disks", "docker", "container_toolkit", "backup")
+ROLES = ("base", "sysctl", "limits", "slice", "swap", "data_disks", "docker", "container_toolkit", "images",
+         "backup")
 
 
 def sections(resolved: ResolvedProfile) -> dict[str, Section]:
@@ -17,8 +18,8 @@ def sections(resolved: ResolvedProfile) -> dict[str, Section]:
     found = (
         profile.system.base, profile.kernel.sysctl, profile.system.limits, profile.system.slice,
         profile.system.swap, profile.storage.data_disks, profile.container.docker,
-        profile.container.toolkit, profile.system.backup, profile.gpu.driver, profile.gpu.cuda, profile.gpu.cudnn,
-        profile.gpu.fabric_manager, profile.gpu.profilers,
+        profile.container.toolkit, profile.images, profile.system.backup, profile.gpu.driver, profile.gpu.cuda,
+        profile.gpu.cudnn, profile.gpu.fabric_manager, profile.gpu.profilers,
     )
     return {section.role: section for section in found}
 
