@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agent.images.credentials import Login
     from agent.images.verification import Verified
 
-PAUSES_S = (2.0, 5.0, 15.0)
+PAUSES_S = (5.0, 15.0)  # the engine itself tries a layer five times, which takes over a minute
 
 
 class Trouble(StrEnum):

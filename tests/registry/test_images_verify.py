@@ -1,0 +1,99 @@
+"""`images verify` against a real registry: right for every kind of image, and not one layer is downloaded."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from agent.images.catalogue import load_catalogue
+from agent.images.reference import parse_reference
+from agent.resources import images
+from tests.registry.conftest import Firstlight, Stock
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+HERE = "linux/amd64"
+CASES = [
+    ("multi", "linux/amd64", "yes", ""), ("multi", "linux/arm64", "yes", ""),
+    ("only-amd64", "linux/amd64", "yes", ""), ("only-arm64", "linux/arm64", "yes", ""),
+    ("only-amd64", "linux/arm64", "no", "has it for amd64, not for arm64"),
+    ("only-arm64", "linux/amd64", "no", "has it for arm64, not for amd64"),
+    ("nowhere", "linux/amd64", "no", "has no such image"), ("torn", "linux/amd64", "no", "is missing there"),
+]
+
+
+@pytest.mark.parametrize(("name", "platform", "answer", "says"), CASES)
+def test_the_registry_is_asked_before_anything_is_pulled(
+    stock: Stock, firstlight: Firstlight, name: str, platform: str, answer: str, says: str
+) -> None:
+    code, [found] = firstlight("verify", stock.reference(name), "--platform", platform)
+    assert (found["answer"], code) == (answer, 0 if answer == "yes" else 1), found
+    assert says in "; ".join(found["says"])
+    layers = {layer for image in (*stock.multi.values(), stock.amd64, stock.arm64) for layer in image.layers}
+    assert stock.registry.downloads() & layers == set()
+
+
+def test_size_and_digest_are_those_of_the_platform_asked_for(stock: Stock, firstlight: Firstlight) -> None:
+    for name, image in stock.multi.items():
+        _, [found] = firstlight("verify", stock.reference("multi"), "--platform", f"linux/{name}")
+        assert (found["digest"], found["size_bytes"]) == (stock.index, image.size_bytes)
+
+
+def test_a_truncated_layer_is_seen_without_downloading_it(stock: Stock, firstlight: Firstlight) -> None:
+    code, [found] = firstlight("verify", stock.reference("truncated"), "--layers", "--platform", HERE)
+    assert (code, found["answer"]) == (1, "no")
+    assert "has 100 bytes instead of" in found["says"][0]
+    assert stock.registry.downloads() & set(stock.truncated.layers) == set()
+
+
+def test_a_pinned_digest_that_the_registry_lacks_is_refused(stock: Stock, firstlight: Firstlight) -> None:
+    pinned = f"{stock.reference('multi')}@sha256:{'0' * 64}"
+    assert firstlight("verify", pinned, "--platform", HERE)[0] == 1
+    assert firstlight("verify", f"{stock.reference('multi')}@{stock.index}", "--platform", HERE)[0] == 0
+
+
+def test_a_disk_without_room_is_said_before_the_pull(
+    stock: Stock, firstlight: Firstlight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.images.shelf.Shelf.available_bytes", 1000)
+    code, [found] = firstlight("verify", stock.reference("multi"), "--platform", HERE)
+    assert code == 1
+    assert "are free" in found["says"][0]
+
+
+def test_a_registry_that_does_not_answer_is_unknown_and_never_good(firstlight: Firstlight) -> None:
+    code, [found] = firstlight("verify", "127.0.0.1:1/bed/multi:1", "--platform", HERE)
+    assert (code, found["answer"]) == (2, "unknown")
+
+
+@pytest.fixture
+def local_catalogue(stock: Stock, tmp_path: Path) -> Path:
+    """The shipped catalogue with every image in the local registry, for the architectures it says."""
+    text = yaml.safe_load((images() / "catalogue.yaml").read_text())
+    for entry in text["images"]:
+        old = parse_reference(entry["reference"])
+        name = f"catalogue/{old.repository}"
+        made = {word: stock.registry.push_image(name, f"{old.tag}-{word}", word)
+                for word in entry.get("architectures", ["amd64"])}
+        stock.registry.push_index(name, old.tag, made)
+        entry["reference"] = f"{stock.registry.host}/{name}:{old.tag}"
+        entry.pop("build", None)
+    file = tmp_path / "catalogue.yaml"
+    file.write_text(yaml.safe_dump(text, sort_keys=False))
+    return file
+
+
+def test_the_whole_catalogue_is_verified_in_two_seconds(
+    stock: Stock, firstlight: Firstlight, local_catalogue: Path
+) -> None:
+    begun = time.monotonic()
+    _, found = firstlight("verify", "--catalogue", str(local_catalogue), "--platform", "linux/arm64")
+    took_s = time.monotonic() - begun
+    print(f"\nverify of {len(found)} images: {took_s:.2f} s")
+    assert len(found) == len(load_catalogue().images)
+    refused = {one["reference"].partition("catalogue/")[2] for one in found
+               if any("not for arm64" in text for text in one["says"])}
+    assert {"pytorch/pytorch:latest", "hiyouga/llamafactory:latest"} <= refused
+    assert took_s <= 2
