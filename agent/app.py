@@ -174,7 +174,8 @@ class App:
         )
         return report, results
 
-    def shelf(self, *, catalogue: str | None = None, architecture: str | None = None) -> Shelf:
+    def shelf(self, *, catalogue: str | None = None, architecture: str | None = None,
+              credentials: str | None = None) -> Shelf:
         """Return what can be said and done about container images here. Raises FirstlightError."""
         from agent.images.ledger import Ledger
         from agent.images.shelf import Shelf
@@ -186,7 +187,7 @@ class App:
             write_atomic(file, text, 0o600)
 
         ledger = Ledger(state_folder() / "images.json", write)
-        return Shelf(self.machine, self.hardware, self.resolved, ledger, catalogue, architecture)
+        return Shelf(self.machine, self.hardware, self.resolved, ledger, catalogue, architecture, credentials)
 
     def history(self) -> History:
         """Open the history. Raises StateError."""

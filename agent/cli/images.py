@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pull.add_argument("--anyway", action="store_true", help="also what does not fit this machine's card or driver")
     for action in (verify, pull):
         action.add_argument("wants", nargs="*", metavar="IMAGE", help="purpose, name of the catalogue, or reference")
+        action.add_argument("--credentials", metavar="DIR", help="login files of registries (default: the profile's)")
         action.add_argument("--platform", choices=tuple(ARCHITECTURES), help="default: this machine's")
     clean = actions.add_parser("clean", help="remove what we pulled and the profile no longer wants")
     clean.add_argument("--dry-run", action="store_true", help="say what would be removed")
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
     app = App(capture=getattr(args, "machine", None), profile=args.profile)
     platform = getattr(args, "platform", None)
-    shelf = app.shelf(catalogue=args.catalogue, architecture=ARCHITECTURES.get(platform or ""))
+    shelf = app.shelf(catalogue=args.catalogue, architecture=ARCHITECTURES.get(platform or ""),
+                      credentials=getattr(args, "credentials", None))
     return {"list": _list, "verify": _verify, "pull": _pull, "clean": _clean}[args.action](args, shelf)
 
 
@@ -122,7 +124,8 @@ def _pulled(args: argparse.Namespace, shelf: Shelf, verified: Verified, puller: 
     from agent.images.reference import parse_reference
 
     if args.dry_run:
-        here = puller.present(parse_reference(verified.reference), verified.digest)
+        runs = shelf.engine_runs()  # a plan for a fresh machine counts with the engine it will have by then
+        here = runs and puller.present(parse_reference(verified.reference), verified.digest)
         return {"outcome": "here" if here else "would be pulled"}
     pulled = shelf.pull(verified, puller)
     return {"outcome": "pulled" if pulled.fresh else "here", "program": pulled.program,

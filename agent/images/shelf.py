@@ -11,7 +11,7 @@ from agent.images.catalogue import load_catalogue
 from agent.images.fit import Host, Wanted, choose, judge_fit, observe_host
 from agent.images.reference import parse_reference
 from agent.images.verification import Verified, Verifier
-from agent.machine.docker import observe_info
+from agent.machine.docker import engine_runs, observe_info
 from agent.matrix.tables import Matrix
 from agent.matrix.verdicts import Answer
 from agent.model.errors import Missing, Unobservable, UsageError
@@ -34,11 +34,12 @@ class Shelf:
     """Images for this machine, or (`architecture`) for another CPU; then its cards and driver are not judged by."""
 
     def __init__(self, machine: Machine, hardware: Hardware, resolved: ResolvedProfile, ledger: Ledger,
-                 catalogue: str | None = None, architecture: str | None = None) -> None:
+                 catalogue: str | None = None, architecture: str | None = None,
+                 credentials: str | None = None) -> None:
         self.machine, self.hardware, self.ledger = machine, hardware, ledger
         self.section = resolved.profile.images
         self.matrix = Matrix()
-        self.architecture = architecture
+        self.architecture, self.credentials = architecture, credentials or self.section.credentials
         self._file = Path(catalogue) if catalogue else None
 
     @functools.cached_property
@@ -67,6 +68,10 @@ class Shelf:
             except Unobservable:
                 return None
 
+    def engine_runs(self) -> bool:
+        """Return whether a dockerd runs here. Raises Unobservable."""
+        return engine_runs(self.machine)
+
     def wanted(self, words: Sequence[str]) -> list[Wanted]:
         """Return the images meant by words of the command line or the profile. Raises UsageError."""
         found = [choose(word, self.catalogue, self.host, self.matrix) for word in words]
@@ -79,7 +84,7 @@ class Shelf:
 
     def verifier(self, *, layers: bool = False) -> Verifier:
         """Return what asks the registries."""
-        return Verifier(self.host, self.catalogue, credentials=self.section.credentials,
+        return Verifier(self.host, self.catalogue, credentials=self.credentials,
                         available_bytes=self.available_bytes, layers=layers)
 
     def puller(self, verifier: Verifier, on_progress: Callable[[Reference, Progress, str], None]) -> Puller:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +48,8 @@ def role_variables(
     variables["slice_memory_max_bytes"] = sizes.slice_memory_max_bytes
     variables |= {
         "firstlight_allow_disruption": allow_disruption,
+        "firstlight_program": str(Path(sys.executable).with_name("firstlight")),
+        "firstlight_credentials": os.environ.get("CREDENTIALS_DIRECTORY", ""),
         "firstlight_vendor_managed": resolved.profile.vendor_managed,
         "firstlight_architecture": hardware.architecture,
         "firstlight_distribution": hardware.distribution,

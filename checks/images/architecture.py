@@ -1,0 +1,115 @@
+"""The images that are here are for this CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.check import Check, Outcome, failed, not_applicable, passed, unknown, warned
+from agent.images.catalogue import load_catalogue
+from agent.images.fit import DOCKER_NAMES, find_relative, find_replacement, observe_host
+from agent.images.reference import parse_reference
+from agent.machine.docker import engine_runs
+from agent.machine.docker_images import (
+    LIST_ARGV,
+    ContainerUse,
+    LocalImage,
+    observe_images,
+    observe_uses,
+    uses,
+)
+from agent.machine.hardware import observe_hardware
+from agent.matrix.tables import Matrix
+from agent.model.errors import UsageError
+from agent.model.finding import Evidence, Remedy
+
+if TYPE_CHECKING:
+    from agent.machine.api import Machine
+    from agent.model.profile import ResolvedProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The host's CPU (docker's word), the images, who uses which, and what to run instead, by image id."""
+
+    runs: bool
+    host: str = ""
+    images: tuple[LocalImage, ...] = ()
+    containers: tuple[ContainerUse, ...] = ()
+    instead: tuple[tuple[str, str], ...] = ()
+
+
+def observe(machine: Machine, profile: ResolvedProfile) -> Seen | None:
+    """Ask the engine while it runs; the catalogue only about an image that is wrong."""
+    if not profile.profile.container.docker.enabled:
+        return None
+    if not engine_runs(machine):
+        return Seen(False)
+    word = machine.run(["uname", "-m"]).out.strip()
+    host, images = DOCKER_NAMES.get(word, word), observe_images(machine)
+    wrong = [image for image in images if _foreign(image, host)]
+    containers = observe_uses(machine) if wrong else ()
+    instead = tuple((image.id, _replacement(machine, image)) for image in wrong)
+    return Seen(True, host, images, containers, instead)
+
+
+def _foreign(image: LocalImage, host: str) -> bool:
+    return bool(image.names) and image.system == "linux" and image.architecture not in ("", host)
+
+
+def _replacement(machine: Machine, image: LocalImage) -> str:
+    """Return the reference of the catalogue's replacement, empty when it knows none."""
+    catalogue, matrix = load_catalogue(), Matrix()
+    try:
+        entry = find_relative(parse_reference(image.names[0]), catalogue)
+    except UsageError:
+        return ""
+    if entry is None:
+        return ""
+    host = observe_host(machine, observe_hardware(machine), matrix)
+    if host.architecture in entry.architectures:
+        return f"the same image with --platform linux/{host.architecture}"
+    found = find_replacement(entry, catalogue, host, matrix)
+    return found.reference if found else ""
+
+
+def judge(seen: Seen | None, profile: ResolvedProfile) -> list[Outcome]:
+    """None for another CPU, but for those the profile keeps on purpose; one that is used fails, else warns."""
+    if seen is None:
+        return [not_applicable("The profile does not ask for Docker.")]
+    if not seen.runs:
+        return [unknown("Docker does not run: see container.docker-service.")]
+    accepted, instead = set(profile.profile.images.foreign), dict(seen.instead)
+    wrong = [image for image in seen.images if _foreign(image, seen.host) and not accepted & set(image.names)]
+    outcomes = [_wrong(image, seen, instead.get(image.id, "")) for image in wrong]
+    if outcomes:
+        return outcomes
+    named = sum(1 for image in seen.images if image.names)
+    return [passed(f"All {named} images that are here are for {seen.host}." if named else "There are no images.",
+                   seen=str(named), evidence=[Evidence(" ".join(LIST_ARGV))])]
+
+
+def _wrong(image: LocalImage, seen: Seen, instead: str) -> Outcome:
+    name = image.names[0]
+    users = [container.name for container in seen.containers if container.running and uses(container, image)]
+    other = instead or f"the same image with --platform linux/{seen.host}, if its makers publish it"
+    remedy = Remedy(steps=(
+        f"Use {other}: firstlight images verify says whether it is there.", f"docker image rm {name}",
+        f"If it is here on purpose (emulation), name it in the profile: images.foreign: [{name}]",
+    ))
+    evidence = [Evidence("docker image inspect", (f"{name}: {image.architecture}",))]
+    if users:
+        return failed(f"{name} is for {image.architecture}, and {', '.join(users)} runs it on {seen.host}.",
+                      subject=name, seen=image.architecture, expected=seen.host, evidence=evidence, remedy=remedy)
+    return warned(f"{name} is for {image.architecture}; on this {seen.host} machine it ends in "
+                  '"exec format error".', subject=name, seen=image.architecture, expected=seen.host,
+                  evidence=evidence, remedy=remedy)
+
+
+CHECK = Check(
+    title="Images are for this CPU",
+    why="An image for another CPU does not start, or crawls under emulation; on GB10 (arm64) it is the most "
+        "common first failure.",
+    observe=observe,
+    judge=judge,
+)
