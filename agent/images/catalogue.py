@@ -126,6 +126,8 @@ def _faults(catalogue: Catalogue) -> list[tuple[KeyPath, str]]:
         here: KeyPath = ("images", index)
         if entry.name in names[:index]:
             found.append(((*here, "name"), f"the name {entry.name} stands twice; rename one"))
+        if entry.name in catalogue.purposes:
+            found.append(((*here, "name"), f"{entry.name} is the name of a purpose; call the image otherwise"))
         try:
             parse_reference(entry.reference)
         except UsageError as error:

@@ -179,7 +179,8 @@ class Puller:
         built, path = observe_entry_point(self.engine, image)
         if label == self.architecture and built in ("", self.architecture):
             return path
-        seen = f"{path} in it is built for {built}" if built not in ("", label) else f"it says it is for {label}"
+        wrong = built not in ("", self.architecture)
+        seen = f"{path} in it is built for {built}" if wrong else f"it says it is for {label}"
         self.engine.remove_image(f"{reference.name}@{digest}")
         raise FirstlightError(f"{reference}: was pulled for {self.architecture}, but {seen}; it was removed again",
                               "tell the registry's owner: the image is labelled wrongly")

@@ -11,7 +11,7 @@ HUB = "docker.io"
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_HOST = re.compile(r"[A-Za-z0-9.-]+(?::\d{1,5})?|\[[0-9a-fA-F:]+\](?::\d{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?|\[[0-9a-fA-F:]+\](?::\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ def parse_reference(text: str) -> Reference:
     else:
         host = HUB
     host = HUB if host in ("index.docker.io", "registry-1.docker.io") else host
-    name, _, tag = rest.partition(":")
+    name, colon, tag = rest.partition(":")
     if host == HUB and "/" not in name:
         name = f"library/{name}"
-    tag = tag or ("" if digest else "latest")
-    good = (_HOST.fullmatch(host) and _REPOSITORY.fullmatch(name) and (not tag or _TAG.fullmatch(tag))
+    tag = tag if colon else ("" if digest else "latest")
+    good = (_HOST.fullmatch(host) and _REPOSITORY.fullmatch(name) and ((not tag and not colon) or _TAG.fullmatch(tag))
             and (not digest or _DIGEST.fullmatch(digest)))
     if not good:
         raise UsageError(f"{text!r} is no image reference", "write registry/name:tag or registry/name@sha256:…")
