@@ -10,7 +10,7 @@ from agent.matrix.rules import code_possible
 from agent.matrix.subject import Subject, find_subject
 from agent.matrix.verdicts import Answer
 from agent.matrix.version import at_least, parts
-from agent.model.errors import Missing, UsageError
+from agent.model.errors import Missing, Unobservable, UsageError
 
 if TYPE_CHECKING:
     from agent.images.catalogue import Catalogue, Entry
@@ -24,11 +24,11 @@ DRIVER = "/sys/module/nvidia/version"
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What an image must fit: docker's word for the CPU, the cards, the loaded driver ("" = none)."""
+    """What an image must fit: docker's word for the CPU, the cards, the loaded driver ("" none, None not known)."""
 
     architecture: str
     cards: tuple[Subject, ...]
-    driver: str
+    driver: str | None
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -60,11 +60,14 @@ class Wanted:
 
 
 def observe_host(machine: Machine, hardware: Hardware, matrix: Matrix) -> Host:
-    """Return what the machine is to images. Raises Unobservable when the driver's version cannot be read."""
+    """Return what the machine is to images."""
+    driver: str | None
     try:
         driver = machine.read(DRIVER).strip()
     except Missing:
         driver = ""
+    except Unobservable:
+        driver = None
     cards = tuple(find_subject(gpu.device_id, matrix) for gpu in hardware.gpus)
     return Host(DOCKER_NAMES.get(hardware.architecture, hardware.architecture), cards, driver)
 
@@ -131,7 +134,8 @@ def _judge_driver(fit: Fit, entry: Entry, host: Host, matrix: Matrix) -> None:
     if not host.cards or not needed:
         return
     if not host.driver:
-        fit.unsure.append(f"it needs driver {needed} or newer, and none is loaded")
+        seen = "and none is loaded" if host.driver is not None else "and which one is loaded is not known"
+        fit.unsure.append(f"it needs driver {needed} or newer, {seen}")
     elif not at_least(host.driver, needed):
         fit.against.append(f"it needs driver {needed} or newer, {host.driver} is loaded")
 

@@ -20,6 +20,7 @@ def render_list(images: Sequence[Wanted], host: Host) -> str:
     """Return the catalogue by purpose: a mark, the name, the reference, what it holds, and why not."""
     cards = ", ".join(dict.fromkeys(card.name for card in host.cards)) or "no GPU"
     driver = f"driver {host.driver}" if host.driver else "no driver loaded"
+    driver = "driver not known" if host.driver is None else driver
     lines, purpose = [f"For this machine: {host.architecture}, {cards}, {driver}"], ""
     for image in images:
         entry = image.entry
@@ -31,7 +32,7 @@ def render_list(images: Sequence[Wanted], host: Host) -> str:
         holds = ", ".join(f"{name} {value}" for name, value in entry.holds if value and name != "driver")
         inside = f"  ({holds})" if holds else ""
         lines.append(f"  {_MARK[image.fit.answer]:3} {entry.name:18} {entry.reference}{inside}")
-        lines += [f"      {text}" for text in (*image.fit.against, *image.fit.unsure)]
+        lines += [f"      {text}" for text in image.fit.against or image.fit.unsure]
         if image.fit.instead:
             lines.append(f"      instead: {image.fit.instead}")
     return "\n".join(lines) + "\n"

@@ -49,7 +49,7 @@ class Shelf:
 
     @functools.cached_property
     def host(self) -> Host:
-        """What the images must fit. Raises Unobservable."""
+        """What the images must fit."""
         host = observe_host(self.machine, self.hardware, self.matrix)
         return Host(self.architecture, host.cards, host.driver) if self.architecture else host
 

@@ -33,7 +33,8 @@ def host(inspected: str = "", rules: str | None = None, driver: str = "cgroupfs"
     running = json.dumps({"ID": ID, "Names": "train", "State": "running", "Image": "x"})
     inspect = ("docker", "container", "inspect", "--format", CONTAINER_FORMAT, ID)
     return machine(files=files, commands={
-        PS_ARGV: running, inspect: inspected or line(requests=GPU), INFO_ARGV: json.dumps(INFO | {"CgroupDriver": driver}),
+        PS_ARGV: running, inspect: inspected or line(requests=GPU),
+        INFO_ARGV: json.dumps(INFO | {"CgroupDriver": driver}),
         ("systemctl", "show", f"docker-{ID}.scope", "--property=DeviceAllow"): f"DeviceAllow={allow}\n",
         RELOAD_ARGV: f"UnitsLoadTimestamp=@{reloaded}\n" if reloaded else "UnitsLoadTimestamp=\n",
     })

@@ -50,7 +50,8 @@ def script() -> Iterator[Script]:
             if self.command == "GET":
                 self.wfile.write(body)
 
-        do_HEAD = do_GET
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def log_message(self, *words: object) -> None:
             pass

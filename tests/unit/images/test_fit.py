@@ -36,13 +36,16 @@ def answer(name: str, machine: Host) -> str:
 @pytest.mark.parametrize(("name", "machine", "expected"), [
     ("cuda-13", GB10, "yes"), ("cuda-13", ADA, "yes"), ("cuda-13", OLD, "no"), ("cuda-13", VOLTA, "no"),
     ("cuda-13", BARE, "no"), ("pytorch-26.04", GB10, "yes"), ("pytorch-26.04", OLD, "no"), ("pytorch-hub", GB10, "no"),
-    ("pytorch-hub", ADA, "unknown"), ("pytorch-25.06", GB10, "no"), ("vllm-26.05", GB10, "yes"), ("vllm-26.05", VOLTA, "no"),
+    ("pytorch-hub", ADA, "unknown"), ("pytorch-25.06", GB10, "no"), ("vllm-26.05", GB10, "yes"),
+    ("vllm-26.05", VOLTA, "no"),
     ("vllm-25.11", GB10, "no"), ("vllm-25.11", ADA, "yes"), ("vllm-hub-cu129", OLD, "yes"),
     ("vllm-hub-cu129", VOLTA, "no"), ("vllm-hub-0.10.1", GB10, "no"), ("tensorrt-llm-spark", GB10, "yes"),
     ("tensorrt-llm-spark", ADA, "no"), ("llama-factory-hub", GB10, "no"), ("llama-factory-hub", ADA, "yes"),
     ("llama-factory-hub", host("amd64", "RTX 5090", "580.95.05"), "no"), ("ollama-hub", OLD, "yes"),
-    ("ollama-hub", host("amd64", "RTX 4090", "535.1"), "no"), ("firstlight-job", BARE, "yes"), ("sglang-hub", GB10, "yes"),
-    ("cuda-13", host("amd64", "RTX 4090"), "unknown"), ("cuda-13", host("amd64", "ffff", "580.95.05"), "unknown"),
+    ("ollama-hub", host("amd64", "RTX 4090", "535.1"), "no"), ("firstlight-job", BARE, "yes"),
+    ("sglang-hub", GB10, "yes"),
+    ("cuda-13", host("amd64", "RTX 4090"), "unknown"),
+    ("cuda-13", host("amd64", "ffff", "580.95.05"), "unknown"),
 ])
 def test_each_image_is_judged_by_cpu_card_and_driver(name: str, machine: Host, expected: str) -> None:
     assert answer(name, machine) == expected

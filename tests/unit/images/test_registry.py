@@ -142,7 +142,8 @@ def test_plain_http_is_for_this_machine_alone() -> None:
 
 
 @pytest.mark.parametrize(("value", "expected"), [
-    ("3", 3.0), ("", None), ("soon", None), ("Sat, 21 Nov 2026 16:00:10 GMT", 10.0), ("Sat, 21 Nov 2020 16:00:00 GMT", 0.0),
+    ("3", 3.0), ("", None), ("soon", None), ("Sat, 21 Nov 2026 16:00:10 GMT", 10.0),
+    ("Sat, 21 Nov 2020 16:00:00 GMT", 0.0),
 ])
 def test_retry_after_is_seconds_or_a_date(value: str, expected: float | None) -> None:
     assert retry_after_s(value, 1795276800.0) == expected
