@@ -46,11 +46,12 @@ class Image:
 
 @dataclass
 class RegistryServer:
-    """A running registry. `log` is its access log."""
+    """A running registry, reached at `address`; users beside it reach it on loopback. `log`: its access log."""
 
     port: int
     folder: Path
     log: Path
+    address: str = "127.0.0.1"
     _seen: int = field(default=0)
 
     @property
@@ -60,7 +61,7 @@ class RegistryServer:
 
     def request(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> tuple[int, Any]:
         """Send a request and return (status, headers)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=20)
         connection.request(method, path, body, {"Content-Type": kind} if kind else {})
         answer = connection.getresponse()
         answer.read()
@@ -130,6 +131,13 @@ def _tar(files: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
+def settings(data: Path, address: str, **more: Any) -> str:
+    """Return a registry's configuration (JSON is YAML)."""
+    return json.dumps({
+        "version": 0.1, "storage": {"filesystem": {"rootdirectory": str(data)}, "delete": {"enabled": True}},
+        "http": {"addr": address}, "log": {"level": "error"}} | more)
+
+
 def free_port() -> int:
     """Return a port of loopback that nobody listens on."""
     with socket.socket() as probe:
@@ -138,15 +146,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_registry(folder: Path) -> Iterator[RegistryServer]:
-    """Start Debian's docker-registry on a free port; it is stopped at the end."""
+def running_registry(folder: Path, **more: Any) -> Iterator[RegistryServer]:
+    """Start Debian's docker-registry on a free port; it is stopped at the end. `more`: settings of its own."""
     program = shutil.which("docker-registry")
     assert program, "docker-registry is not installed: apt install docker-registry"
     port, log = free_port(), folder / "access.log"
     config = folder / "config.yml"
-    config.write_text(json.dumps({
-        "version": 0.1, "storage": {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}},
-        "http": {"addr": f"127.0.0.1:{port}"}, "log": {"level": "error"}}))
+    config.write_text(settings(folder / "data", f"127.0.0.1:{port}", **more))
     with log.open("wb") as out:
         server = subprocess.Popen([program, "serve", str(config)], stdout=out, stderr=out)
     registry = RegistryServer(port, folder / "data", log)
