@@ -91,7 +91,8 @@ def judge(seen: Seen | None, profile: ResolvedProfile) -> list[Outcome]:
 
 def _judged(access: Access, seen: Seen) -> Outcome:
     name, rules = access.container.name, access.rules
-    allowed = bool(re.search(rf"^(a|c (\*|{MAJOR}):)", rules, re.MULTILINE))
+    # Docker lets every container make device nodes ("c *:* m"); only r or w is access
+    allowed = bool(re.search(rf"^(a \S+|c (\*|{MAJOR}):\S+) m?[rw]", rules, re.MULTILINE))
     restart = Remedy(steps=(
         f"docker restart {name} (its processes start again: let its owner do it)",
         "Against the next time: nvidia-ctk system create-dev-char-symlinks --create-all, or start it by CDI "

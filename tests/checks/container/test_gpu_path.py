@@ -54,7 +54,7 @@ def test_it_is_seen_who_was_given_a_gpu(text: str, given: bool) -> None:
 
 @pytest.mark.parametrize(("rules", "verdict"), [
     ("c 1:3 rwm\nc 195:* rw\n", "pass"), ("a *:* rwm\n", "pass"), ("c *:* m\nb *:* m\nc 195:0 rw\n", "pass"),
-    ("c 1:3 rwm\nc 136:* rwm\n", "fail"),
+    ("c 1:3 rwm\nc 136:* rwm\n", "fail"), ("b *:* m\nc *:* m\nc 1:3 rwm\n", "fail"),
 ])
 def test_the_rules_of_the_control_group_tell_it_for_sure(rules: str, verdict: str) -> None:
     assert verdicts(gpu_access.CHECK, host(rules=rules)) == [verdict]
