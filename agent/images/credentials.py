@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LIMIT_BYTES = 1 << 16
 KEY_USER = "$oauthtoken"
+LOGIN_HINT = "look at the name; if it needs a login, put one into a file: images.credentials in the profile says where"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from agent.images.credentials import LOGIN_HINT, Login
 from agent.images.engine import Engine, EngineSilentError
 from agent.images.entry_point import observe_entry_point
 from agent.images.reference import Reference, parse_reference
@@ -16,7 +17,6 @@ from agent.model.errors import FirstlightError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agent.images.credentials import Login
     from agent.images.verification import Verified
 
 PAUSES_S = (5.0, 15.0)  # the engine itself tries a layer five times, which takes over a minute
@@ -47,7 +47,7 @@ _HINTS = {
     Trouble.DISK: "free some room: docker system df; firstlight images clean",
     Trouble.LIMITED: "wait, or log in: a login has a limit of its own",
     Trouble.DAMAGED: "tell the registry's owner, or pull from another one",
-    Trouble.DENIED: "put a login into /etc/firstlight/registries/HOST",
+    Trouble.DENIED: LOGIN_HINT,
     Trouble.MISSING: "look at the name and the tag: firstlight images verify",
     Trouble.NETWORK: "look at the network and the proxy, then pull again",
 }

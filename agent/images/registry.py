@@ -7,13 +7,11 @@ import json
 import re
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from agent.images.credentials import LOGIN_HINT, Login
 from agent.images.reference import HUB, Reference
 from agent.images.transport import Answer, RegistryError, fetch
-
-if TYPE_CHECKING:
-    from agent.images.credentials import Login
 
 _INDEX = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _IMAGE = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
@@ -169,8 +167,7 @@ def refusal(reference: Reference, asked: str, answer: Answer) -> RegistryError:
         part = "" if asked in (reference.tag, reference.digest) else f" (its part {asked[:19]} is missing there)"
         return RegistryError(f"{reference}: {host} has no such image{part}", "look at the name and the tag")
     if answer.status in (401, 403):
-        place = f"put a login into /etc/firstlight/registries/{host.replace(':', '_')}"
-        return RegistryError(f"{reference}: {host} refuses access (HTTP {answer.status})", place)
+        return RegistryError(f"{reference}: {host} refuses access (HTTP {answer.status})", LOGIN_HINT)
     if answer.status == 429:
         wait = answer.headers.get("retry-after", "")
         when = f"; it asks to wait {wait} s" if wait.isdigit() else ""

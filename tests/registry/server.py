@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import hashlib
@@ -52,6 +53,7 @@ class RegistryServer:
     folder: Path
     log: Path
     address: str = "127.0.0.1"
+    login: str = ""
     _seen: int = field(default=0)
 
     @property
@@ -62,7 +64,10 @@ class RegistryServer:
     def request(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> tuple[int, Any]:
         """Send a request and return (status, headers)."""
         connection = http.client.HTTPConnection(self.address, self.port, timeout=20)
-        connection.request(method, path, body, {"Content-Type": kind} if kind else {})
+        headers = {"Content-Type": kind} if kind else {}
+        if self.login:
+            headers["Authorization"] = "Basic " + base64.b64encode(self.login.encode()).decode()
+        connection.request(method, path, body, headers)
         answer = connection.getresponse()
         answer.read()
         connection.close()
@@ -146,7 +151,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_registry(folder: Path, **more: Any) -> Iterator[RegistryServer]:
+def running_registry(folder: Path, login: str = "", **more: Any) -> Iterator[RegistryServer]:
     """Start Debian's docker-registry on a free port; it is stopped at the end. `more`: settings of its own."""
     program = shutil.which("docker-registry")
     assert program, "docker-registry is not installed: apt install docker-registry"
@@ -155,7 +160,7 @@ def running_registry(folder: Path, **more: Any) -> Iterator[RegistryServer]:
     config.write_text(settings(folder / "data", f"127.0.0.1:{port}", **more))
     with log.open("wb") as out:
         server = subprocess.Popen([program, "serve", str(config)], stdout=out, stderr=out)
-    registry = RegistryServer(port, folder / "data", log)
+    registry = RegistryServer(port, folder / "data", log, login=login)
     try:
         deadline = time.monotonic() + 15
         while True:
