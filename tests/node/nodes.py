@@ -27,8 +27,8 @@ _NUMBERS = itertools.count(1)
 class Node(Disposable):
     """A running node."""
 
-    def __init__(self, image: str, name: str) -> None:
-        self.image, self.name = image, name
+    def __init__(self, image: str, name: str, *options: str) -> None:
+        self.image, self.name, self.options = image, name, options
 
     def start(self) -> None:
         """Start the container and wait until systemd has finished booting."""
@@ -36,7 +36,7 @@ class Node(Disposable):
                *(word for name in CAPABILITIES for word in ("--cap-add", name)),
                "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined",
                *control_group_options(), "--tmpfs", "/run", "--tmpfs", "/tmp:exec", "--tmpfs", "/backup",
-               "-v", "/var/lib/docker", self.image, "/sbin/init"])
+               "-v", "/var/lib/docker", *self.options, self.image, "/sbin/init"])
         deadline = time.monotonic() + 60
         while (state := self.run(["systemctl", "is-system-running"]).out.strip()) not in ("running", "degraded"):
             if time.monotonic() > deadline:
@@ -108,9 +108,9 @@ def product_image(suite: str, wheel_folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def fresh_node(image: str) -> Iterator[Node]:
-    """Start a node that nobody has touched yet; it is removed at the end."""
-    node = Node(image, f"firstlight-{os.getpid()}-{next(_NUMBERS)}")
+def fresh_node(image: str, *options: str) -> Iterator[Node]:
+    """Start a node that nobody has touched yet (`options`: docker run's); it is removed at the end."""
+    node = Node(image, f"firstlight-{os.getpid()}-{next(_NUMBERS)}", *options)
     try:
         node.start()
         yield node
