@@ -102,12 +102,15 @@ def _pull(args: argparse.Namespace, shelf: Shelf) -> int:
         row: dict[str, Any] = {"reference": verified.reference, "digest": verified.digest,
                                "size_bytes": verified.size_bytes, "error": "", "hint": ""}
         rows.append(row)
+        if verified.impossible and verified.answer == "unknown" and _is_here(shelf, puller, verified):
+            row |= {"outcome": "here", "hint": f"not compared with its registry: {verified.says[0]}"}
+            continue
         if verified.impossible or (verified.answer == "no" and not args.anyway):
             instead = f"pull this instead: {verified.instead}" if verified.instead else ""
             row |= {"outcome": "refused", "error": "; ".join(verified.says), "hint": instead}
             continue
         if not verified.digest:
-            row |= {"outcome": "made here", "hint": "make it: docker build"}
+            row |= {"outcome": "made here", "hint": "; ".join(verified.says)}
             continue
         try:
             row |= _pulled(args, shelf, verified, puller)
@@ -118,6 +121,11 @@ def _pull(args: argparse.Namespace, shelf: Shelf) -> int:
 
     _print(args, rows, render_pulled(rows))
     return ExitCode.FAILED if any(row["error"] for row in rows) else ExitCode.OK
+
+
+def _is_here(shelf: Shelf, puller: Any, verified: Verified) -> bool:
+    """Return whether what no registry could be asked about is here anyway."""
+    return shelf.engine_runs() and bool(puller.is_here(verified.reference))
 
 
 def _pulled(args: argparse.Namespace, shelf: Shelf, verified: Verified, puller: Any) -> dict[str, Any]:

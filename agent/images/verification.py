@@ -12,6 +12,7 @@ from agent.images.registry import Layer, Registry
 from agent.matrix.tables import Matrix
 from agent.matrix.verdicts import Answer
 from agent.model.errors import FirstlightError
+from agent.resources import images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,8 @@ class Verifier:
         """Return the answer about one image. Never raises for what a registry says or does not say."""
         reference, entry = wanted.reference, wanted.entry
         if entry is not None and entry.build:
-            return Verified(str(reference), Answer.YES, (f"it is made here, from images/{entry.build}",))
+            made = f"it is made here: docker build -t {reference} {images() / entry.build}"
+            return Verified(str(reference), Answer.YES, (made,))
         try:
             registry = self._registry(reference.host)
             offer = registry.offer(reference, self.host.architecture)

@@ -15,6 +15,7 @@ from agent.machine.hardware import observe_hardware
 from agent.matrix.tables import Matrix
 from agent.model.errors import UsageError
 from agent.model.finding import Evidence, Remedy
+from agent.resources import images
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
@@ -54,7 +55,8 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen | None:
     for word in section.pull:
         try:
             found = choose(word, catalogue, host, matrix)
-            wants.append(Want(word, found.reference, found.entry.build if found.entry else ""))
+            folder = found.entry.build if found.entry else ""
+            wants.append(Want(word, found.reference, str(images() / folder) if folder else ""))
         except UsageError as error:
             wants.append(Want(word, None, why=error.message))
     return Seen(True, tuple(wants), host.architecture, observe_images(machine))
@@ -78,7 +80,7 @@ def _judged(want: Want, seen: Seen) -> Outcome:
     evidence = [Evidence("docker image ls")]
     if here is None or here.architecture != seen.host:
         is_here = f"here for {here.architecture}" if here else "not here"
-        made = Remedy(steps=(f"docker build -t {name} images/{want.build}",)) if want.build else None
+        made = Remedy(steps=(f"docker build -t {name} {want.build}",)) if want.build else None
         return failed(f"{name} is {is_here}.", subject=name, seen=is_here, expected=f"here for {seen.host}",
                       evidence=evidence, remedy=made)
     held = {parse_reference(text).digest for text in here.digests}

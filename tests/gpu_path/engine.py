@@ -126,8 +126,9 @@ def running_bed(root: Path, library: Path, profile: Path) -> Iterator[GpuBed]:
     """Start the engine; it and what it ran are stopped at the end."""
     bed = GpuBed(root, library, profile)
     # a network namespace of its own: an engine without a bridge removes docker0, which belongs to the machine's
-    argv = ["unshare", "--net", "dockerd", "--config-file", str(root / "etc/docker/daemon.json"), "--data-root", str(root / "data"),
-            "--exec-root", str(root / "exec"), "--pidfile", str(root / "run/docker.pid"), "--bridge", "none",
+    argv = ["unshare", "--net", "dockerd", "--config-file", str(root / "etc/docker/daemon.json"),
+            "--data-root", str(root / "data"), "--exec-root", str(root / "exec"),
+            "--pidfile", str(root / "run/docker.pid"), "--bridge", "none",
             "--iptables=false", "--ip6tables=false", "-H", f"unix://{root}/docker.sock"]
     with (root / "dockerd.log").open("wb") as log:
         engine = subprocess.Popen(argv, stdout=log, stderr=log)

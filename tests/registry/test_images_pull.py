@@ -150,3 +150,16 @@ def test_an_image_that_a_container_uses_is_kept(
         [kept] = firstlight("clean")[1]
     assert not kept["removed"]
     assert "containers use it" in kept["why"]
+
+
+def test_what_is_here_stays_good_while_the_registry_is_away(
+    stock: Stock, clean_engine: Engine, firstlight: Firstlight
+) -> None:
+    with running_proxy(stock.registry.port) as proxy:
+        name = f"127.0.0.1:{proxy.port}/bed/multi:1"
+        assert firstlight("pull", name)[1][0]["outcome"] == "pulled"
+    for words in ((), ("--dry-run",)):
+        code, [row] = firstlight("pull", name, *words)
+        assert (code, row["outcome"]) == (0, "here"), row
+        assert "does not answer" in row["hint"]
+    assert firstlight("pull", name.replace("multi", "other"))[0] == 1
