@@ -64,7 +64,12 @@ def listed_changes(rows):
 
 def complaint(rows):
     """Return what went wrong, one sentence per image; empty when nothing did."""
-    return "; ".join(f"{row['error']}{'. ' + row['hint'] if row['hint'] else ''}" for row in rows if row["error"])
+    return "; ".join(f"{named(row)}{'. ' + row['hint'] if row['hint'] else ''}" for row in rows if row["error"])
+
+
+def named(row):
+    """Return an image's error, which may or may not name it, with its name in front."""
+    return row["error"] if row["error"].startswith(row["reference"]) else f"{row['reference']}: {row['error']}"
 
 
 def main():
