@@ -24,7 +24,7 @@ ENDINGS = {
 
 def render_plan(plan: Plan, command: str) -> str:
     """Return a plan as text: changes by role, refusals, totals and the one command that applies it."""
-    lines = [*_changes(plan.changes), *_refusals(plan.refusals)]
+    lines = [*_changes(plan.changes), *_refusals(plan.refusals), *_notes(plan.notes)]
     if plan.failure:
         lines += ["Could not be planned", *_indented(plan.failure), ""]
     if plan.changes:
@@ -38,7 +38,7 @@ def render_plan(plan: Plan, command: str) -> str:
 
 def render_run(run: Run, command: str = "firstlight check") -> str:
     """Return a finished apply as text; `command` is what to do next."""
-    lines = [*_changes(run.changes), *_refusals(run.refusals)]
+    lines = [*_changes(run.changes), *_refusals(run.refusals), *_notes(run.notes)]
     if run.failure:
         lines += ["Failed", *_indented(run.failure), ""]
     nothing = "nothing had to be changed" if run.outcome is Outcome.DONE else "nothing was changed"
@@ -94,6 +94,16 @@ def _refusals(refusals: Sequence[Refusal]) -> Iterator[str]:
         for refusal in refusals:
             first, *rest = refusal.reason.splitlines() or [""]
             yield f"  {refusal.role}: {refusal.task}: {visible(first)}"
+            yield from (f"    {visible(line)}" for line in rest)
+        yield ""
+
+
+def _notes(notes: Sequence[str]) -> Iterator[str]:
+    if notes:
+        yield "To know"
+        for note in notes:
+            first, *rest = note.splitlines() or [""]
+            yield f"  {visible(first)}"
             yield from (f"    {visible(line)}" for line in rest)
         yield ""
 

@@ -39,7 +39,8 @@ class Refusal:
 class Plan:
     """The changes that an apply of `profile` limited to `roles` would make now.
 
-    `failure` names the role and task that could not be planned for another reason than a refusal.
+    `failure` names the role and task that could not be planned for another reason than a refusal. `notes` is
+    what a role found that is no change: who manages the driver here, what a person must do.
     """
 
     profile: str
@@ -48,6 +49,7 @@ class Plan:
     changes: tuple[Change, ...]
     refusals: tuple[Refusal, ...] = ()
     failure: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Outcome(StrEnum):
@@ -76,3 +78,4 @@ class Run:
     refusals: tuple[Refusal, ...] = ()
     failure: str = ""
     reboot_required: bool = False
+    notes: tuple[str, ...] = ()

@@ -154,7 +154,13 @@ class Driver(Section):
     branch: str | None = Field(default=None, pattern=r"^\d{3}$", description='e.g. "580"; null = any supported one')
     flavour: Literal["auto", "open", "proprietary"] = Field(default="auto", description="auto: by the card")
     source: Literal["auto", "vendor", "distribution", "nvidia"] = Field(default="auto", description="auto: by the OS")
+    variant: Literal["auto", "full", "compute"] = Field(
+        default="auto", description="compute: without OpenGL and X11; auto: full where a desktop is installed")
     persistence: bool = Field(default=True, description="nvidia-persistenced keeps idle cards initialised")
+    repository: str = Field(
+        default="https://developer.download.nvidia.com/compute/cuda/repos",
+        description="folder above NVIDIA's repositories for each system; driver, CUDA and cuDNN come from it")
+    repository_key: str = Field(default="", description="address of its armoured key; empty: NVIDIA's own there")
 
 
 class Cuda(Section):
@@ -189,6 +195,10 @@ class Profilers(Section):
 
     role: ClassVar[str] = "profilers"
     enabled: bool = False
+    repository: str = Field(
+        default="https://developer.download.nvidia.com/devtools/repos",
+        description="folder above NVIDIA's repositories of developer tools")
+    repository_key: str = Field(default="", description="address of its armoured key; empty: NVIDIA's own there")
 
 
 class BackupJob(Section):

@@ -94,4 +94,4 @@ def _closed(run: Run, record: Record, failure: str, stop: Stop) -> Run:
         outcome = Outcome.REFUSED if record.refusals else Outcome.DONE
     return replace(run, outcome=outcome, finished=time.time(), changes=tuple(record.changes),
                    refusals=tuple(record.refusals), failure=failure,
-                   reboot_required=record.reboot_required or REBOOT_FLAG.exists())
+                   reboot_required=record.reboot_required or REBOOT_FLAG.exists(), notes=tuple(record.notes))

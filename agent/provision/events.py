@@ -52,6 +52,7 @@ class Record:
     changes: list[Change] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     reboot_required: bool = False
     finished: bool = False
     _troubles: list[_Trouble] = field(default_factory=list)
@@ -98,6 +99,7 @@ class Record:
         result = data.get("res") or {}
         changed = result.get("changed", str(event.get("stdout", "")).startswith("changed:"))
         self.reboot_required |= result.get("reboot_required") is True
+        self.notes += [f"{data.get('role') or 'play'}: {limited(note, 2048)}" for note in result.get("notes") or ()]
         if changed:
             self._changes(data, result)
 

@@ -157,4 +157,5 @@ def _from_json(value: dict[str, Any]) -> Run:
         "outcome": Outcome(value["outcome"]), "roles": tuple(value["roles"]),
         "changes": tuple(Change(**change) for change in value["changes"]),
         "refusals": tuple(Refusal(**refusal) for refusal in value["refusals"]),
+        "notes": tuple(value.get("notes", ())),
     })

@@ -37,7 +37,7 @@ def plan(job: Job, *, on_step: Callable[[Step], None] = lambda step: None,
     if stop.requested and not record.finished:
         raise KeyboardInterrupt
     return Plan(job.profile, job.profile_digest, job.roles, tuple(record.changes), tuple(record.refusals),
-                failure=failure_of(record, ended))
+                failure=failure_of(record, ended), notes=tuple(record.notes))
 
 
 def run_playbook(job: Job, record: Record, stop: Stop, places: Places, run_id: str, *, check: bool,

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from agent.model.hardware import Hardware
     from agent.model.profile import ResolvedProfile, Section
 
-ROLES = ("base", "sysctl", "limits", "slice", "swap", "data_disks", "docker", "container_toolkit", "images",
-         "backup")
+ROLES = ("base", "sysctl", "limits", "slice", "swap", "data_disks", "driver", "fabric_manager", "cuda", "cudnn",
+         "profilers", "docker", "container_toolkit", "images", "backup")
 
 
 def sections(resolved: ResolvedProfile) -> dict[str, Section]:
@@ -56,6 +56,7 @@ def role_variables(
         "firstlight_version": hardware.distribution_version,
         "firstlight_codename": hardware.codename,
         "firstlight_kernel": hardware.kernel,
+        "firstlight_gpus": [gpu.device_id for gpu in hardware.gpus],
         "firstlight_memory_bytes": hardware.memory_bytes,
     }
     return variables

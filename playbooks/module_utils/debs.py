@@ -66,10 +66,10 @@ def update():
         raise AptError(f"apt-get update failed: {_reason(out + err)}")
 
 
-def install(specs, *options):
+def install(specs, *options, timeout_s=1800):
     """Install packages (`name` or `name=version`). Raises AptError with what apt said."""
     argv = (*APT, "--no-install-recommends", *options, "install", *specs)
-    code, out, err = run(*argv, timeout_s=1800)
+    code, out, err = run(*argv, timeout_s=timeout_s)
     if code:
         raise AptError(f"apt-get install {' '.join(specs)} failed: {_reason(out + err)}")
 
