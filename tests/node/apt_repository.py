@@ -16,7 +16,6 @@ if [ ! -d $GNUPGHOME ]; then
 fi
 """
 _ADD = r"""
-deb=$(dpkg-deb --show --showformat '${Package}_${Version}_${Architecture}.deb' $made)
 dpkg-deb --build $made $out/$deb >/dev/null
 { cat $made/DEBIAN/control; printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' $deb $(stat -c %s $out/$deb) \
   $(sha256sum <$out/$deb | cut -d' ' -f1); } >>$out/Packages
@@ -55,7 +54,7 @@ class Deb:
             lines.append(f"mkdir -p \"$made/{path.rpartition('/')[0]}\"; cat >\"$made/{path}\" <<'EOF'\n{text}EOF")
             if "/bin/" in f"/{path}" or path == "DEBIAN/postinst":
                 lines.append(f'chmod 755 "$made/{path}"')
-        return "\n".join(lines) + _ADD
+        return "\n".join([*lines, f"deb={self.name}_{self.version}_all.deb"]) + _ADD
 
 
 def publish(machine: Disposable, folder: str, debs: Sequence[Deb], key: str, origin: str = "bed") -> None:
