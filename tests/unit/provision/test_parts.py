@@ -41,6 +41,11 @@ GO = event("runner_on_ok", GO_ON, "", "9", res={"msg": "Do it"})
 STATS = event("playbook_on_stats", "", "")
 
 
+def test_the_notes_of_a_role_are_kept_with_its_name() -> None:
+    found = record(event("runner_on_ok", res={"changed": False, "notes": ["the vendor does that"]}), STATS)
+    assert (found.notes, found.changes) == (["swap: the vendor does that"], [])
+
+
 def test_a_failure_that_the_role_rescues_itself_is_no_failure() -> None:
     bad = event("runner_on_failed", "Try", task_uuid="0", res={"msg": "no"})
     assert record(bad, event("runner_on_ok", res={"changed": False}), STATS).failures == []

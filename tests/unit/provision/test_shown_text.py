@@ -67,3 +67,14 @@ def test_a_run_ends_with_its_outcome_and_the_reboot_it_needs() -> None:
     assert render_run(run).splitlines()[-2:] == [
         "Cancelled: 1 change in 1 role, in 4 s.",
         "A reboot is required before everything is in force: sudo systemctl reboot"]
+
+
+def test_what_a_role_has_to_say_is_shown_though_nothing_changes() -> None:
+    note = "driver: the driver belongs to DGX OS 7.5.0: verified, not changed.\nTo update it: \x1b[2JDGX Dashboard"
+    plan = Plan("dgx-spark", "d", ("driver",), (), notes=(note,))
+    text = render_plan(plan, "x")
+    assert text.startswith("To know\n  driver: the driver belongs to DGX OS 7.5.0: verified, not changed.\n    To up")
+    assert "Nothing to change" in text
+    assert "\x1b" not in text
+    run = Run("1", "apply", "p", (), Outcome.DONE, 10.0, 14.2, (), notes=(note,))
+    assert "To know\n  driver: " in render_run(run)
