@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ansible.module_utils import repository
+from ansible.module_utils import repository, vendor
 from ansible.module_utils.atomic import read_text, write_atomic
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debs import AptError, install, installed, newest_common, older
@@ -15,12 +15,14 @@ short_description: NVIDIA Container Toolkit, four packages at one version
 description:
   - Packages that are there at one version, new enough and as asked, are kept, wherever they came from.
   - NVIDIA's repository is added only when packages are missing and no other source names it.
+  - Changes nothing on a vendor's system.
   - The version is pinned in preferences.d and the packages are held, so that no upgrade tears them apart.
 options:
   version: {type: str, default: "", description: "X.Y.Z; empty = keep what is there, else the newest."}
   min_version: {type: str, default: "", description: "X.Y.Z; older ones are replaced."}
   repository: {type: str, required: true, description: "Address of the folder above the architectures."}
   repository_key: {type: str, required: true, description: Address of the ASCII-armoured key.}
+  vendor_managed: {type: bool, default: false, description: The packages are the vendor's.}
 """
 
 EXAMPLES = r"""
@@ -32,6 +34,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changes: {description: "What changed: target, before, after.", returned: success, type: list}
+notes: {description: What a person should know., returned: success, type: list}
 """
 
 NAMES = ("libnvidia-container1", "libnvidia-container-tools", "nvidia-container-toolkit-base",
@@ -138,9 +141,14 @@ def main():
             "min_version": {"type": "str", "default": ""},
             "repository": {"type": "str", "required": True},
             "repository_key": {"type": "str", "required": True, "no_log": False},
+            "vendor_managed": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
+    here = ", ".join(f"{name} {deb.version}" for name, deb in installed(NAMES).items()) or "none"
+    note = vendor.vendor_note("the NVIDIA Container Toolkit", here, module.params["vendor_managed"])
+    if note is not None:
+        module.exit_json(changed=False, changes=[], notes=[note])
     try:
         changes, text, version = wanted_changes(module.params)
         if changes and not module.check_mode:

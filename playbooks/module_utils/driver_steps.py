@@ -6,12 +6,14 @@ import contextlib
 from dataclasses import dataclass
 
 from ansible.module_utils import driver_family, driver_seen, kernels, nvidia_sources, secure_boot
-from ansible.module_utils.debs import AptError, available, install, update
+from ansible.module_utils.debs import APT, AptError, available, install, update
 from ansible.module_utils.engine import run
 
 DAEMON = "nvidia-persistenced.service"
 KEY = "Secure Boot key of the modules"
 BUILD_TIMEOUT_S = 7200
+# apt's pattern for everything of a driver; the container toolkit has nvidia in its names too and stays
+PURGE = "'?and(?installed,?or(?name(nvidia),?name(cuda-drivers)),?not(?name(container)))'"
 
 
 class Refusal(Exception):
@@ -33,7 +35,7 @@ class Plan:
 
 
 def planned(asked):
-    """Return the Plan. Raises WishError, NoHeadersError, StagingError, Refusal."""
+    """Return the Plan. Raises WishError, NoHeadersError, Refusal."""
     have = driver_seen.seen_packages(asked["distribution"], asked["version"])
     releases, metas = kernels.image_names(have.packages)
     wish = wish_of(asked, have, metas or releases)
@@ -86,11 +88,11 @@ def refuse_mixing(have, family):
         raise Refusal(
             f"driver {have.version} from {_NAMES[have.source]} is installed, the profile asks for one from "
             f"{_NAMES[family.source]}, and their packages do not mix. Take the old one away first "
-            "(sudo apt purge '^(lib)?nvidia-.*' '^cuda-drivers.*', then reboot), or set gpu.driver.source and branch "
-            "to what is there")
+            f"(sudo apt purge {PURGE}, then reboot), or set gpu.driver.source and branch to what is there")
     if have.branch and family.source == "debian" and family.branch != have.branch:
         raise Refusal(f"Debian's driver {have.version} is installed, the profile asks for branch {family.branch}, "
-                      "which Debian does not have: take the old one away first, then set gpu.driver.source: nvidia")
+                      f"which Debian does not have: set gpu.driver.source: nvidia, and take the old one away first "
+                      f"(sudo apt purge {PURGE}, then reboot)")
 
 
 _NAMES = {"nvidia": "NVIDIA's repository", "debian": "Debian", "ubuntu": "Ubuntu"}
@@ -178,8 +180,9 @@ def prepare(plan, undo):
         update()
     pinning = plan.family.pinning
     if pinning in plan.missing:
-        install([pinning])
-        undo.callback(run, "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=600", "purge", pinning, timeout_s=600)
+        others = [name for name in plan.have.packages if name.startswith("nvidia-driver-pinning-")]
+        undo.callback(run, *APT, "--purge", "install", f"{pinning}-", *others, timeout_s=600)
+        install([pinning, *(f"{name}-" for name in others)])
 
 
 def finish(asked):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 
 from ansible.module_utils.atomic import read_text
 from ansible.module_utils.engine import run
@@ -83,7 +84,8 @@ def boot_problems(release, signed, boot="/boot"):
 
     `signed`: Secure Boot is on, so an unsigned module is not loaded.
     """
-    files = (f"{boot}/vmlinuz-{release}", f"{boot}/initrd.img-{release}")
+    names = ["vmlinuz", "initrd.img"] if shutil.which("update-initramfs") else ["vmlinuz"]
+    files = [f"{boot}/{name}-{release}" for name in names]
     found = [f"{name} is missing or empty" for name in files
              if not os.path.exists(name) or os.stat(name).st_size == 0]
     module = module_of(release)

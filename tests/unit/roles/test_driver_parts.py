@@ -46,9 +46,12 @@ def test_a_kernel_of_ones_own_without_headers_is_named(monkeypatch: pytest.Monke
         kernels.header_packages([], [], "9.9.9-own")
 
 
-def test_a_boot_without_image_initial_disk_or_module_is_foreseen(tmp_path: Path) -> None:
+def test_a_boot_without_image_initial_disk_or_module_is_foreseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "vmlinuz-9.9.9-own").write_text("kernel")
     (tmp_path / "initrd.img-9.9.9-own").write_text("")
+    monkeypatch.setattr(kernels.shutil, "which", lambda name: f"/usr/sbin/{name}")
     assert kernels.boot_problems("9.9.9-own", signed=False, boot=str(tmp_path)) == [
         f"{tmp_path}/initrd.img-9.9.9-own is missing or empty", "no NVIDIA module for kernel 9.9.9-own"]
 
@@ -163,6 +166,19 @@ def test_the_password_of_a_staged_key_is_roots_alone_and_on_no_command_line(
     assert (tmp_path / "words").read_text() == "--import /k\n"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert "sudo cat" in secure_boot.STEPS
+
+
+@pytest.mark.parametrize(("key", "state", "changes", "person"), [
+    ("", "", 1, True), ("/k", "unknown-to-firmware", 1, True), ("/k", "staged", 0, True), ("/k", "enrolled", 0, False)])
+def test_a_person_is_asked_until_the_key_is_enrolled(
+    monkeypatch: pytest.MonkeyPatch, key: str, state: str, changes: int, person: bool
+) -> None:
+    monkeypatch.setattr(secure_boot, "enabled", lambda: True)
+    monkeypatch.setattr(secure_boot, "find_key", lambda: key)
+    monkeypatch.setattr(secure_boot, "key_state", lambda path: state)
+    found = driver_steps.key_change(True)
+    assert (len(found[0]), found[1]) == (changes, person)
+    assert driver_steps.key_change(False) == ([], False)
 
 
 def test_a_key_that_mokutil_refuses_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
