@@ -59,7 +59,7 @@ def main():
     written = before != TEXT
     changes = [{"target": path, "before": "absent" if before is None else "different",
                 "after": "nouveau blocked"}] if written else []
-    releases = stale_disks(path, boot, written) if shutil.which("update-initramfs") else []
+    releases = stale_disks(path, boot, written) if shutil.which("update-initramfs", path="/usr/sbin:/sbin") else []
     changes += [{"target": f"{boot}/initrd.img-{release}", "before": "without the block", "after": "rebuilt"}
                 for release in releases]
     diff = [{"before": before or "", "after": TEXT, "before_header": path, "after_header": path}] if written else []

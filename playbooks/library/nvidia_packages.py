@@ -8,7 +8,7 @@ import glob
 
 from ansible.module_utils import driver_seen, nvidia_sources, vendor
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.debs import AptError, available, install, update
+from ansible.module_utils.debs import AptError, available, fetch, install, update
 from ansible.module_utils.repository import UnreachableKeyError
 
 DOCUMENTATION = r"""
@@ -86,8 +86,7 @@ def carry_out(asked, source, files):
             update()
         specs = [spec for spec in asked["names"] if package_changes([spec])]
         if specs:
-            install(specs, "--simulate", "--allow-downgrades")
-            install(specs, "--download-only", "--allow-downgrades", timeout_s=7200)
+            fetch(specs, "--allow-downgrades")
         undo.pop_all()
     if specs:
         install(specs, "--allow-downgrades", timeout_s=7200)

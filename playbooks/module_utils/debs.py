@@ -74,6 +74,18 @@ def install(specs, *options, timeout_s=1800):
         raise AptError(f"apt-get install {' '.join(specs)} failed: {_reason(out + err)}")
 
 
+def fetch(specs, *options, timeout_s=7200):
+    """Make sure that packages can be installed and are downloaded, while nothing is changed. Raises AptError.
+
+    Lists that are too old for the mirror are renewed once.
+    """
+    try:
+        install(specs, "--download-only", *options, timeout_s=timeout_s)
+    except AptError:
+        update()
+        install(specs, "--download-only", *options, timeout_s=timeout_s)
+
+
 def _reason(text):
     """Return apt's error lines on one line, else its last words."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 
 from ansible.module_utils import driver_family, driver_seen, kernels, nvidia_sources, secure_boot
-from ansible.module_utils.debs import APT, AptError, available, install, update
+from ansible.module_utils.debs import APT, AptError, available, fetch, install, update
 from ansible.module_utils.engine import run
 
 DAEMON = "nvidia-persistenced.service"
@@ -156,8 +156,7 @@ def carry_out(plan, asked):
         names = [name for name in plan.missing if name != plan.family.pinning]
         if names:
             options = ("--allow-downgrades", "--allow-change-held-packages")
-            install(names, "--simulate", *options)
-            install(names, "--download-only", *options, timeout_s=BUILD_TIMEOUT_S)
+            fetch(names, *options)
         undo.pop_all()
         if names:
             install(names, *options, timeout_s=BUILD_TIMEOUT_S)

@@ -9,6 +9,7 @@ import shutil
 from ansible.module_utils.atomic import read_text
 from ansible.module_utils.engine import run
 
+SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin"
 _MODULE = re.compile(r"^(\S*/nvidia(?:-current(?:-open)?|-open|-tesla[-\w]*|-legacy[-\w]*)?\.ko(?:\.(?:xz|zst|gz))?):",
                      re.MULTILINE)
 _RELEASE = re.compile(r"(?:unsigned-)?(\d+\.\S+?)(?:-unsigned)?")
@@ -63,12 +64,12 @@ def module_of(release):
 
 def module_field(path, name):
     """Return a field of a module file, as modinfo says it; "" when it has none."""
-    return run("modinfo", "-F", name, path)[1].strip()
+    return run("/usr/sbin/modinfo", "-F", name, path)[1].strip()
 
 
 def build(release):
     """Have DKMS build what it has for a kernel; return "" or why that did not work."""
-    code, out, err = run("dkms", "autoinstall", "-k", release, timeout_s=3600)
+    code, out, err = run("/usr/sbin/dkms", "autoinstall", "-k", release, timeout_s=3600)
     if module_of(release):
         return ""
     said = [line.strip() for line in (out + err).splitlines() if line.strip()]
@@ -84,7 +85,7 @@ def boot_problems(release, signed, boot="/boot"):
 
     `signed`: Secure Boot is on, so an unsigned module is not loaded.
     """
-    names = ["vmlinuz", "initrd.img"] if shutil.which("update-initramfs") else ["vmlinuz"]
+    names = ["vmlinuz", "initrd.img"] if shutil.which("update-initramfs", path=SYSTEM_PATH) else ["vmlinuz"]
     files = [f"{boot}/{name}-{release}" for name in names]
     found = [f"{name} is missing or empty" for name in files
              if not os.path.exists(name) or os.stat(name).st_size == 0]

@@ -11,6 +11,9 @@ import pytest
 from tests.node.nodes import Node, fresh_node, kept_host_values, product_image, running_engine
 from tests.node.profiles import NODE, prepare
 
+# Not even collected unless asked for: each takes ten minutes and more.
+LONG = {"test_driver_dkms.py": "FIRSTLIGHT_DKMS", "test_dgx_arm64.py": "FIRSTLIGHT_ARM64"}
+collect_ignore = [name for name, variable in LONG.items() if variable not in os.environ]
 SUITES = tuple(os.environ.get("FIRSTLIGHT_SUITES", "bookworm trixie").split())
 
 

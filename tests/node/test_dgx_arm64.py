@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +16,7 @@ from tests.node.test_dgx import (  # noqa: F401 - collected here with the fixtur
     test_the_system_itself_is_believed_though_the_profile_says_otherwise,
 )
 
-pytestmark = [
-    pytest.mark.node, pytest.mark.timeout(5400),
-    pytest.mark.skipif("FIRSTLIGHT_ARM64" not in os.environ, reason="long: set FIRSTLIGHT_ARM64=1 to emulate arm64"),
-]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(5400)]
 
 
 @pytest.fixture(scope="module")

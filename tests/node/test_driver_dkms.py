@@ -5,7 +5,6 @@ Set FIRSTLIGHT_DKMS=1 to run it: it downloads about 200 MB and compiles for abou
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,13 +16,9 @@ from tests.node.nodes import Node, fresh_node
 from tests.node.profiles import SITE_PROFILE
 from tests.node.readings import changes
 
-pytestmark = [
-    pytest.mark.node, pytest.mark.timeout(5400),
-    pytest.mark.skipif("FIRSTLIGHT_DKMS" not in os.environ, reason="long: set FIRSTLIGHT_DKMS=1 to build the driver"),
-]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(5400)]
 ONLY = ("--only", "driver", "-o", "json")
 BRANCHES = {"12": "535", "13": "550"}
-MODULE = "nvidia-current"
 
 
 @dataclass(frozen=True)

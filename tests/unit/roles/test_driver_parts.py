@@ -51,7 +51,7 @@ def test_a_boot_without_image_initial_disk_or_module_is_foreseen(
 ) -> None:
     (tmp_path / "vmlinuz-9.9.9-own").write_text("kernel")
     (tmp_path / "initrd.img-9.9.9-own").write_text("")
-    monkeypatch.setattr(kernels.shutil, "which", lambda name: f"/usr/sbin/{name}")
+    monkeypatch.setattr(kernels.shutil, "which", lambda name, path: f"/usr/sbin/{name}")
     assert kernels.boot_problems("9.9.9-own", signed=False, boot=str(tmp_path)) == [
         f"{tmp_path}/initrd.img-9.9.9-own is missing or empty", "no NVIDIA module for kernel 9.9.9-own"]
 
