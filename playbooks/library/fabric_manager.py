@@ -48,16 +48,20 @@ def package_name(source, branch):
     return f"nvidia-fabricmanager-{branch}" if suffixed else "nvidia-fabricmanager"
 
 
-def planned(name, driver, moves):
+def planned(name, driver, moves, switches):
     """Return the changes; `driver`: its version, "" = not installed yet."""
     have = driver_seen.upstream(driver_seen.single_version(name))
     changes = []
     if not have or have != driver or moves:
         changes.append({"target": name, "before": have or "absent",
                         "after": "the driver's version" if moves or not driver else driver})
-    _, out, _ = run("systemctl", "show", UNIT, "--property=UnitFileState", "--value")
-    if out.strip() != "enabled":
-        changes.append({"target": f"{UNIT} at boot", "before": out.strip() or "absent", "after": "enabled"})
+    _, out, _ = run("systemctl", "show", UNIT, "--property=UnitFileState,ActiveState")
+    state = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+    at_boot, now = state.get("UnitFileState", ""), state.get("ActiveState", "")
+    if at_boot != "enabled":
+        changes.append({"target": f"{UNIT} at boot", "before": at_boot or "absent", "after": "enabled"})
+    if switches and driver and driver_seen.loaded_version() == driver and now != "active":
+        changes.append({"target": UNIT, "before": now or "absent", "after": "started"})
     return changes
 
 
@@ -90,7 +94,7 @@ def answer(asked, switches, check_mode):
         raise AptError("no NVIDIA driver is installed, so the fabric manager's version is not known: "
                        "enable gpu.driver, or install the driver first")
     name = package_name(source, asked["branch"] or have.branch)
-    changes = planned(name, have.version, asked["driver_moves"] and check_mode)
+    changes = planned(name, have.version, asked["driver_moves"] and check_mode, switches)
     work = gpu_work() if changes and not asked["allow_disruption"] else []
     if work:
         raise Refusal(f"the fabric manager has to change while a GPU is at work: {'; '.join(work)}. "

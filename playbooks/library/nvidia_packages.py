@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import glob
 
-from ansible.module_utils import driver_seen, nvidia_sources, vendor
+from ansible.module_utils import alternative, driver_seen, nvidia_sources, vendor
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debs import AptError, available, fetch, install, update
 from ansible.module_utils.repository import UnreachableKeyError
@@ -22,6 +22,8 @@ options:
   part: {type: str, required: true, description: "What they are, for people, like: the CUDA toolkit."}
   setting: {type: str, required: true, description: The profile's key that chooses them.}
   provided_by: {type: list, elements: str, default: [], description: Patterns of files that make them unnecessary.}
+  link: {type: str, default: "", description: A link that names which one is used by default.}
+  link_target: {type: str, default: "", description: Where it has to point.}
   tools: {type: bool, default: false, description: They are in the repository of developer tools.}
   repository: {type: str, required: true, description: Folder above NVIDIA's repositories.}
   repository_key: {type: str, default: "", description: Address of its key; empty = NVIDIA's own.}
@@ -60,7 +62,9 @@ def wanted_changes(asked, source):
         if nvidia_sources.GUARD not in asked["settled"].split():
             files[nvidia_sources.GUARD] = guard
     changes += [nvidia_sources.file_change(path, text, "no driver from there") for path, text in files.items()]
-    return [change for change in changes if change] + package_changes(asked["names"]), files
+    changes += package_changes(asked["names"])
+    changes += [alternative.link_change(asked["link"], asked["link_target"])] if asked["link"] else []
+    return [change for change in changes if change], files
 
 
 def package_changes(specs):
@@ -90,6 +94,8 @@ def carry_out(asked, source, files):
         undo.pop_all()
     if specs:
         install(specs, "--allow-downgrades", timeout_s=7200)
+    if asked["link"]:
+        alternative.choose(asked["link"], asked["link_target"])
 
 
 def found_here(asked):
@@ -100,6 +106,26 @@ def found_here(asked):
     return ", ".join(names) or "none"
 
 
+def answer(asked, check_mode):
+    """Make it so and return (changes, notes). Raises AptError, UnreachableKeyError."""
+    named = [driver_seen.single_version(spec.partition("=")[0]) for spec in asked["names"]]
+    if any(glob.glob(pattern) for pattern in asked["provided_by"]) and not any(named):
+        change = alternative.link_change(asked["link"], asked["link_target"]) if asked["link"] else None
+        if change and not check_mode:
+            alternative.choose(asked["link"], asked["link_target"])
+        return [change] if change else [], [f"{asked['part']} is here already: {found_here(asked)}"]
+    if not asked["names"]:
+        raise AptError(f"{asked['part']} is to be installed, but the profile does not say which: set "
+                       f"{asked['setting']}")
+    where = nvidia_sources.tools_source if asked["tools"] else nvidia_sources.cuda_source
+    source = where(asked["repository"], asked["repository_key"], asked["distribution"], asked["version"],
+                   asked["architecture"])
+    changes, files = wanted_changes(asked, source)
+    if changes and not check_mode:
+        carry_out(asked, source, files)
+    return changes, []
+
+
 def main():
     """Look, plan, and, unless in check mode, carry out."""
     texts = ("part", "setting", "repository", "distribution", "version", "architecture")
@@ -108,7 +134,7 @@ def main():
             **{name: {"type": "str", "required": True} for name in texts},
             **{name: {"type": "list", "elements": "str", "default": []} for name in ("names", "provided_by")},
             **{name: {"type": "bool", "default": False} for name in ("tools", "vendor_managed")},
-            **{name: {"type": "str", "default": ""} for name in ("driver_source", "settled")},
+            **{name: {"type": "str", "default": ""} for name in ("driver_source", "settled", "link", "link_target")},
             "repository_key": {"type": "str", "default": "", "no_log": False},
         },
         supports_check_mode=True,
@@ -117,23 +143,13 @@ def main():
     note = vendor.vendor_note(asked["part"], found_here(asked), asked["vendor_managed"])
     if note is not None:
         module.exit_json(changed=False, changes=[], notes=[note], kept_by_vendor=True)
-    if any(glob.glob(pattern) for pattern in asked["provided_by"]) and not any(
-            driver_seen.single_version(spec.partition("=")[0]) for spec in asked["names"]):
-        module.exit_json(changed=False, changes=[], notes=[f"{asked['part']} is here already: {found_here(asked)}"])
-    if not asked["names"]:
-        module.fail_json(msg=f"{asked['part']} is to be installed, but the profile does not say which: set "
-                             f"{asked['setting']}")
-    where = nvidia_sources.tools_source if asked["tools"] else nvidia_sources.cuda_source
-    source = where(asked["repository"], asked["repository_key"], asked["distribution"], asked["version"],
-                   asked["architecture"])
-    changes, files = wanted_changes(asked, source)
-    if changes and not module.check_mode:
-        try:
-            carry_out(asked, source, files)
-        except (AptError, UnreachableKeyError) as error:
-            module.fail_json(msg=str(error))
+    try:
+        changes, notes = answer(asked, module.check_mode)
+    except (AptError, UnreachableKeyError) as error:
+        module.fail_json(msg=str(error))
     settled = " ".join([asked["settled"], *(change["target"] for change in changes)]).strip()
-    module.exit_json(changed=bool(changes), changes=changes, ansible_facts={"firstlight_nvidia_settled": settled})
+    module.exit_json(changed=bool(changes), changes=changes, notes=notes,
+                     ansible_facts={"firstlight_nvidia_settled": settled})
 
 
 if __name__ == "__main__":

@@ -46,10 +46,7 @@ class Installed:
 
 def seen_packages(distribution, release):
     """Return the Installed driver of a distribution's release ("debian", "12")."""
-    form = "${Package} ${Version} ${db:Status-Status}\n"
-    _, out, _ = run("dpkg-query", "--show", "--showformat", form, *_PATTERNS)
-    rows = (line.split(" ") for line in out.splitlines())
-    packages = {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
+    packages = installed_versions()
     modules = sorted(name for name in packages if _MODULE_PACKAGE.fullmatch(name))
     chosen = modules or sorted(name for name in packages if _LIBRARIES.fullmatch(name))
     if not chosen:
@@ -58,6 +55,14 @@ def seen_packages(distribution, release):
     version = driver_version(packages) or upstream(deb)
     flavour = ("open" if "open" in chosen[0] else "proprietary") if modules else ""
     return Installed(origin(deb, distribution, release), version, flavour, packages)
+
+
+def installed_versions():
+    """Return {name: version} of the installed packages that tell about driver, kernels and desktop."""
+    form = "${Package} ${Version} ${db:Status-Status}\n"
+    _, out, _ = run("dpkg-query", "--show", "--showformat", form, *_PATTERNS)
+    rows = (line.split(" ") for line in out.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
 
 
 def driver_version(packages):

@@ -52,7 +52,7 @@ def planned(asked):
     parts += packages
     parts += [{"target": f"module for kernel {release}", "before": "absent", "after": "built"}
               for release in targets if not kernels.module_of(release)]
-    parts += daemon_change(asked["persistence"])
+    parts += daemon_changes(asked["persistence"], asked["gpus"])
     key = key_change(family.dkms and bool(targets))
     parts += key[0]
     return Plan(family, have, [part for part in parts if part], sources, files,
@@ -128,13 +128,19 @@ def package_changes(have, family, headers):
     return found
 
 
-def daemon_change(wanted):
-    """Return the change that makes nvidia-persistenced start at boot, or not; [] when it is so."""
-    _, out, _ = run("systemctl", "show", DAEMON, "--property=UnitFileState", "--value")
-    state = out.strip()
-    if not wanted or state in ("enabled", "static", "alias"):
+def daemon_changes(wanted, gpus):
+    """Return the changes that make nvidia-persistenced start at boot and, where the driver is loaded, run."""
+    if not wanted:
         return []
-    return [{"target": f"{DAEMON} at boot", "before": state or "absent", "after": "enabled"}]
+    _, out, _ = run("systemctl", "show", DAEMON, "--property=UnitFileState,ActiveState")
+    state = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+    at_boot, now = state.get("UnitFileState", ""), state.get("ActiveState", "")
+    found = []
+    if at_boot not in ("enabled", "static", "alias"):
+        found.append({"target": f"{DAEMON} at boot", "before": at_boot or "absent", "after": "enabled"})
+    if gpus and driver_seen.loaded_version() and now != "active":
+        found.append({"target": DAEMON, "before": now or "absent", "after": "started"})
+    return found
 
 
 def key_change(built_here):
@@ -186,15 +192,19 @@ def prepare(plan, undo):
 
 def finish(asked):
     """Start what starts at boot, where it can; hand a new signing key to the firmware. Raises AptError."""
-    if daemon_change(asked["persistence"]):
-        code, out, err = run("systemctl", "enable", DAEMON)
-        if code:
-            raise AptError(f"systemctl enable {DAEMON}: {(out + err).strip()}")
-    if asked["gpus"] and asked["persistence"] and driver_seen.loaded_version():
-        run("systemctl", "start", DAEMON)
+    for change in daemon_changes(asked["persistence"], asked["gpus"]):
+        verb = "start" if change["target"] == DAEMON else "enable"
+        code, out, err = run("systemctl", verb, DAEMON)
+        if code and not (verb == "start" and driver_moved()):
+            raise AptError(f"systemctl {verb} {DAEMON}: {(out + err).strip()}")
     key = secure_boot.find_key()
     if key and key_change(True)[0]:
         secure_boot.stage(key)
+
+
+def driver_moved():
+    """Return whether the loaded module is not the one that the libraries on disk are for: a reboot is due."""
+    return driver_seen.driver_version(driver_seen.installed_versions()) != driver_seen.loaded_version()
 
 
 def next_boot(plan, asked):

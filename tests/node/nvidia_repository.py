@@ -49,7 +49,8 @@ def pinning(branch: str) -> Deb:
 
 def libraries() -> Iterator[Deb]:
     """Yield CUDA 13.0 and cuDNN 9, with the metapackage that also pulls a driver (never to be taken)."""
-    yield Deb("cuda-nvcc-13-0", "13.0.88-1", files={"usr/local/cuda-13.0/bin/nvcc": "#!/bin/sh\necho release 13.0\n"})
+    yield Deb("cuda-nvcc-13-0", "13.0.88-1", files={"usr/local/cuda-13.0/bin/nvcc": "#!/bin/sh\necho release 13.0\n"},
+              postinst="update-alternatives --install /usr/local/cuda cuda /usr/local/cuda-13.0 130")
     yield Deb("cuda-toolkit-13-0", "13.0.2-1", {"Depends": "cuda-nvcc-13-0 (>= 13.0.88)"})
     yield Deb("cuda-13-0", "13.0.2-1", {"Depends": "cuda-toolkit-13-0, nvidia-open"})
     parts = ("libcudnn9-cuda-13", "libcudnn9-dev-cuda-13", "libcudnn9-headers-cuda-13")

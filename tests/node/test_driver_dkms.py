@@ -82,7 +82,6 @@ def test_the_initial_disk_blocks_nouveau(story: Story) -> None:
     assert "blacklist nouveau" in story.node.sh(script)
 
 
-def test_without_a_card_nvidia_smi_says_so_and_the_driver_is_on_disk(story: Story) -> None:
+def test_without_a_card_nvidia_smi_says_so(story: Story) -> None:
     ran = story.node.run(["nvidia-smi"])
     assert ran.code == 9, str(ran)
-    assert story.applied.data["reboot_required"] is False

@@ -109,6 +109,15 @@ def test_the_toolkit_is_found_by_path_alone(supplied: Node) -> None:
     assert "LD_LIBRARY_PATH" not in login
 
 
+def test_the_toolkit_that_the_profile_names_is_the_chosen_one(supplied: Node) -> None:
+    supplied.sh("ln -sfn /usr/local/cuda-12.9 /usr/local/cuda")
+    planned = supplied.firstlight("plan", *ONLY)
+    applied = supplied.firstlight("apply", "--yes", *ONLY)
+    assert [target for _, _, target in changes(applied)] == ["/usr/local/cuda"]
+    assert changes(planned) == changes(applied)
+    assert supplied.must(["readlink", "-f", "/usr/local/cuda"]).strip() == "/usr/local/cuda-13.0"
+
+
 def test_the_persistence_daemon_starts_at_boot_and_nouveau_does_not(supplied: Node) -> None:
     assert supplied.must(["systemctl", "is-enabled", "nvidia-persistenced"]).strip() == "enabled"
     assert "blacklist nouveau" in supplied.must(["modprobe", "--showconfig"])

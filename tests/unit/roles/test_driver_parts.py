@@ -11,7 +11,7 @@ import pytest
 
 from tests.ansible_modules import load_module
 
-from ansible.module_utils import driver_seen, driver_steps, kernels, nvidia_sources, secure_boot, vendor  # isort: skip
+from ansible.module_utils import alternative, driver_seen, driver_steps, kernels, nvidia_sources, secure_boot, vendor  # isort: skip
 from ansible.module_utils.driver_family import Family  # isort: skip
 
 nouveau = load_module("nouveau_block")
@@ -234,3 +234,15 @@ def test_a_package_of_another_version_than_asked_is_a_change(monkeypatch: pytest
     found = cuda.package_changes(["a=9.13*", "b=9.13*", "c"])
     assert [(one["target"], one["before"], one["after"]) for one in found] == [
         ("b", "9.10.2-1", "9.13"), ("c", "absent", "installed")]
+
+
+def test_a_link_is_pointed_to_what_is_wanted_and_a_real_folder_is_left_alone(tmp_path: Path) -> None:
+    link, old, new, real = (str(tmp_path / name) for name in ("cuda", "cuda-12.9", "cuda-13.0", "real"))
+    for folder in (old, new, real):
+        os.mkdir(folder)
+    assert alternative.link_change(link, new) == {"target": link, "before": "absent", "after": new}
+    os.symlink(old, link)
+    alternative.choose(link, new)
+    assert os.readlink(link) == new
+    assert alternative.link_change(link, new) is None
+    assert alternative.link_change(real, new) is None
