@@ -8,7 +8,7 @@ import glob
 
 from ansible.module_utils import alternative, driver_seen, nvidia_sources, vendor
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.debs import AptError, available, fetch, install, update
+from ansible.module_utils.debs import AptError, all_offered, fetch, install, update
 from ansible.module_utils.repository import UnreachableKeyError
 
 DOCUMENTATION = r"""
@@ -86,7 +86,7 @@ def carry_out(asked, source, files):
         if nvidia_sources.source_change(source):
             undo.callback(nvidia_sources.put_file(source.path, nvidia_sources.read_text(source.path)))
             nvidia_sources.add_source(source)
-        if not all(available(spec.partition("=")[0]) for spec in asked["names"]):
+        if not all_offered([spec.partition("=")[0] for spec in asked["names"]]):
             update()
         specs = [spec for spec in asked["names"] if package_changes([spec])]
         if specs:

@@ -41,6 +41,12 @@ def available(name):
     return list(dict.fromkeys(versions))
 
 
+def all_offered(names):
+    """Return whether apt's lists offer every one of these packages."""
+    _, out, _ = run("apt-cache", "madison", *names)
+    return set(names) <= {line.split("|")[0].strip() for line in out.splitlines()}
+
+
 def newest_common(names, wanted=""):
     """Return the newest version offered for all names (X.Y.Z or X.Y.Z-R when `wanted`), "" for none."""
     offers = [available(name) for name in names]

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 
 from ansible.module_utils import driver_family, driver_seen, kernels, nvidia_sources, secure_boot
-from ansible.module_utils.debs import APT, AptError, available, fetch, install, update
+from ansible.module_utils.debs import APT, AptError, all_offered, fetch, install, update
 from ansible.module_utils.engine import run
 
 DAEMON = "nvidia-persistenced.service"
@@ -79,7 +79,7 @@ def offers_ubuntu(wish):
     if wish.distribution != "ubuntu" or not wish.branch or wish.source != "auto":
         return True
     names = driver_family.family(wish, "ubuntu", "open").packages
-    return not available("base-files") or all(available(name) for name in names)
+    return not all_offered(["base-files"]) or all_offered(names)
 
 
 def refuse_mixing(have, family):
@@ -181,7 +181,7 @@ def prepare(plan, undo):
             nvidia_sources.add_source(source)
     for path, (text, _) in plan.files.items():
         undo.callback(nvidia_sources.put_file(path, text))
-    if plan.missing and (nvidia_sources.NON_FREE in plan.files or not all(map(available, plan.missing))):
+    if plan.missing and (nvidia_sources.NON_FREE in plan.files or not all_offered(plan.missing)):
         update()
     pinning = plan.family.pinning
     if pinning in plan.missing:
