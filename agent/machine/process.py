@@ -27,7 +27,8 @@ _CHUNK_BYTES = 1 << 16
 _abandoned: set[int] = set()
 # Programs of ours that have to run apart: started by this Python, deaf to its environment variables. Tests and the
 # demo pass stand-in libraries to them in FIRSTLIGHT_NVML_* and FIRSTLIGHT_CUDA_LIBRARY.
-_OURS = {"firstlight-nvml": "nvml_probe.py", "firstlight-load": "gpu_load.py"}
+_OURS = {"firstlight-nvml": "nvml_probe.py", "firstlight-load": "gpu_load.py",
+         "firstlight-warden": "warden.py"}
 _TOLD_TO_OURS = ("FIRSTLIGHT_NVML_LIBRARY", "FIRSTLIGHT_NVML_PROFILE", "FIRSTLIGHT_NVML_TRACE",
                  "FIRSTLIGHT_CUDA_LIBRARY")
 

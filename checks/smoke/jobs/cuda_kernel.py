@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import resource
@@ -41,7 +42,8 @@ def progress(text: str) -> None:
 
 
 def row(name: str, ok: bool, seen: Any, limit: str) -> dict[str, Any]:
-    """Return one criterion with what was seen."""
+    """Return one criterion with what was seen; JSON has no NaN."""
+    seen = str(seen) if isinstance(seen, float) and not math.isfinite(seen) else seen
     return {"id": name, "ok": bool(ok), "seen": seen, "limit": limit}
 
 
@@ -246,7 +248,7 @@ def main(argv: list[str] | None = None) -> int:
     except RuntimeError as error:  # CUDA's errors: no kernel image, out of memory, illegal access
         document["error"] = {"kind": type(error).__name__, "text": str(error)[-4000:]}
     document["wall_s"] = round(time.perf_counter() - begun, 3)
-    print(json.dumps(document))
+    print(json.dumps(document, allow_nan=False))
     return 4 if "error" in document else int(not all(check["ok"] for check in document["checks"]))
 
 

@@ -198,6 +198,8 @@ def train(model: Any, args: argparse.Namespace, source: Source, steps: int) -> t
         plan.step()
         losses.append(float(loss))  # waits for the device
         times.append(time.perf_counter() - begun)
+        if not math.isfinite(losses[-1]):
+            break
         if step % 10 == 0 or step == steps - 1:
             print(f"lora: step {step + 1}/{steps}, loss {losses[-1]:.3f}", file=sys.stderr, flush=True)
     return losses, times
@@ -345,6 +347,15 @@ def prepared(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
+def plain(value: Any) -> Any:
+    """Return a value that JSON can hold: NaN and infinity become their names."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the job; exit code 0 all criteria hold, 1 not, 4 it could not run."""
     begun, args = time.perf_counter(), prepared(argv)
@@ -354,7 +365,7 @@ def main(argv: list[str] | None = None) -> int:
     except RuntimeError as error:  # CUDA's errors, out of memory among them
         document["error"] = {"kind": type(error).__name__, "text": str(error)[-4000:]}
     document["wall_s"] = round(time.perf_counter() - begun, 3)
-    print(json.dumps(document))
+    print(json.dumps(plain(document), allow_nan=False))
     return 4 if "error" in document else int(not all(row["ok"] for row in document["checks"]))
 
 
