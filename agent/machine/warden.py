@@ -78,7 +78,7 @@ class Guard:
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.spec["disk_bytes"],) * 2)
             Path("/proc/self/oom_score_adj").write_text("500")
             os.chdir(self.folder)
-            os.execvpe(argv[0], argv, {**os.environ, **self.spec.get("env", {})})  # noqa: S606
+            os.execvpe(argv[0], argv, {**os.environ, "TMPDIR": str(self.folder), **self.spec.get("env", {})})  # noqa: S606
         except OSError as error:
             os.write(2, f"{argv[0]}: {error.strerror}\n".encode())
         finally:

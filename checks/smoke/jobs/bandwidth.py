@@ -257,7 +257,7 @@ def main(argv: list[str] | None = None) -> int:
     document: dict[str, Any] = {"job": "bandwidth"}
     try:
         document |= {"device": described(args.device), **proved(args)}
-    except RuntimeError as error:  # CUDA's errors, out of memory among them
+    except (RuntimeError, AssertionError) as error:  # CUDA's errors, out of memory among them
         document["error"] = {"kind": type(error).__name__, "text": str(error)[-4000:]}
     document["wall_s"] = round(time.perf_counter() - begun, 3)
     print(json.dumps(document, allow_nan=False))
