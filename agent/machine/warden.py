@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-POLL_S, DISK_POLL_S, KILL_S, AFTER_S = 0.05, 1.0, 10.0, 30.0
+POLL_S, MEMORY_POLL_S, DISK_POLL_S, KILL_S, AFTER_S = 0.05, 0.25, 1.0, 10.0, 30.0
 OUT_BYTES, ERR_BYTES = 1 << 19, 1 << 17  # six times as much as JSON must stay below process.py's limit
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -86,7 +86,7 @@ class Guard:
 
     def _watch(self, job: int, begun: float) -> tuple[str, int]:
         """Return how the job ended (exit, signal, time, memory, disk, stopped) and its code or signal."""
-        look_at_disk = begun
+        look_at_memory, look_at_disk = begun, begun
         while True:
             status = reap(job)
             if status is not None:
@@ -95,14 +95,16 @@ class Guard:
                     return "disk", 0
                 return ("exit", code) if code >= 0 else ("signal", -code)
             now = time.monotonic()
-            held = memory_bytes(descendants(os.getpid()))
-            self.peak_bytes = max(self.peak_bytes, held)
             if self.asked_to_stop:
                 return "stopped", 0
             if now - begun > self.spec["time_s"]:
                 return "time", 0
-            if held > self.spec["memory_bytes"]:
-                return "memory", 0
+            if now >= look_at_memory:
+                look_at_memory = now + MEMORY_POLL_S
+                held = memory_bytes(descendants(os.getpid()))
+                self.peak_bytes = max(self.peak_bytes, held)
+                if held > self.spec["memory_bytes"]:
+                    return "memory", 0
             if now >= look_at_disk:
                 look_at_disk = now + DISK_POLL_S
                 if folder_bytes(self.folder) > self.spec["disk_bytes"]:
