@@ -111,7 +111,7 @@ def _print(report: Report, results: list[tuple[str, JobResult]], args: argparse.
         sys.stdout.write(render_envelope({**report_to_document(report), "jobs": jobs}, command="smoke"))
         return
     if args.output == "text":
-        from agent.smoke.render import proven_lines
+        from agent.report.proven import proven_lines
 
         terminal.show(proven_lines(report, terminal.width()), args)
     print_report(report, args)

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 LEVEL = "deep"  # a smoke test loads the machine
 
 
-def run_jobs(session: Session, jobs: Mapping[str, Job], *, on_start: Callable[[str], None],
-             on_done: Callable[[CheckRun], None], warn: Callable[[str], None]) -> tuple[Report, list[tuple[str, JobResult]]]:
+def run_jobs(
+    session: Session, jobs: Mapping[str, Job], *, on_start: Callable[[str], None],
+    on_done: Callable[[CheckRun], None], warn: Callable[[str], None],
+) -> tuple[Report, list[tuple[str, JobResult]]]:
     """Run the jobs; return the report and every result by job. What is done before an interruption is kept."""
     started, begun = time.time(), time.monotonic()
     runs: list[CheckRun] = []
@@ -31,7 +33,8 @@ def run_jobs(session: Session, jobs: Mapping[str, Job], *, on_start: Callable[[s
         try:
             results = job.run(session)
         except Unobservable as error:
-            results = [JobResult(unknown(f"{error.message}.", remedy=Remedy(steps=(error.hint,) * bool(error.hint))))]
+            advice = Remedy(steps=(error.hint,)) if error.hint else None
+            results = [JobResult(unknown(f"{error.message}.", remedy=advice))]
         run = CheckRun(f"smoke.{name}", job.title, time.monotonic() - clock,
                        tuple(_finding(name, result.outcome) for result in results))
         for result in results:

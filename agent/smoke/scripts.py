@@ -20,6 +20,7 @@ from agent.smoke.speed import judge_speed, render_figures
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from agent.model.errors import FirstlightError
     from agent.model.gpu import Gpu
     from agent.smoke.execution import Ended
     from agent.smoke.places import Place
@@ -40,7 +41,7 @@ def run_torch(session: Session, *, job: str, script: str, words: Callable[[Sessi
         place = choose_place(session.machine, session.smoke, session.smoke.image, has_gpu=bool(gpus))
         python = interpreter(place)
     except Unobservable as error:
-        return [JobResult(unknown(f"{_sentence(error.message)}", remedy=Remedy(steps=(error.hint,) * bool(error.hint))))]
+        return [JobResult(unknown(_sentence(error.message), remedy=hinted(error)))]
     found = []
     for gpu in gpus or (None,):
         if gpu is not None and not session.allow_busy and (work := find_work(gpu, session.machine)):
@@ -154,6 +155,11 @@ def device_words(document: dict[str, Any]) -> str:
     versions = ", ".join(f"{label} {about[key]}" for key, label in (("torch", "torch"), ("cuda", "CUDA"))
                          if about.get(key))
     return f"{about.get('name', 'this device')}{f' ({versions})' if versions else ''}"
+
+
+def hinted(error: FirstlightError) -> Remedy | None:
+    """Return what an error advises."""
+    return Remedy(steps=(error.hint,)) if error.hint else None
 
 
 def _sentence(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.check import failed, not_applicable, passed, unknown
 from agent.matrix.explanation import explain_text
@@ -81,8 +81,8 @@ def run_container(session: Session) -> list[JobResult]:
     try:
         place = choose_place(session.machine, always, image, has_gpu=True)
     except Unobservable as error:
-        steps = (error.hint,) * bool(error.hint)
-        results.append(JobResult(unknown(f"{error.message[0].upper()}{error.message[1:]}.", remedy=Remedy(steps=steps))))
+        remedy = Remedy(steps=(error.hint,)) if error.hint else None
+        results.append(JobResult(unknown(f"{error.message[0].upper()}{error.message[1:]}.", remedy=remedy)))
     else:
         ready = launch(place, new_name(), session.bounds, QUERY, gpu="all", stdin=False)
         ended = run_bounded(ready.argv, session.bounds, env=ready.env, after=ready.after)
@@ -133,18 +133,17 @@ def observe_gpu_containers(machine: Machine) -> tuple[GpuContainer, ...]:
     try:
         bodies = json.loads(machine.run(("docker", "inspect", *ids), timeout_s=15.0, ok=(0, 1)).out)
         return tuple(GpuContainer(body["Id"], body["Name"].lstrip("/")) for body in bodies if _has_gpu(body))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unobservable(f"docker inspect: damaged answer: {error}") from error
 
 
-def _has_gpu(body: dict[str, object]) -> bool:
+def _has_gpu(body: dict[str, Any]) -> bool:
     host = body.get("HostConfig") or {}
-    assert isinstance(host, dict)  # noqa: S101 - Docker's own form; anything else is a damaged answer
-    asked = [request for request in host.get("DeviceRequests") or () if isinstance(request, dict)]
+    asked = host.get("DeviceRequests") or ()
     by_request = any(request.get("Driver") in ("nvidia", "cdi") or ["gpu"] in (request.get("Capabilities") or [])
                      for request in asked)
     nodes = any(str(node.get("PathOnHost", "")).startswith("/dev/nvidia") for node in host.get("Devices") or ())
-    variables = (body.get("Config") or {}).get("Env") or ()  # type: ignore[attr-defined]
+    variables = (body.get("Config") or {}).get("Env") or ()
     visible = any(str(item).startswith("NVIDIA_VISIBLE_DEVICES=") and not str(item).endswith(("=", "=none", "=void"))
                   for item in variables)
     return by_request or nodes or (host.get("Runtime") == "nvidia" and visible)

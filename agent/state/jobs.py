@@ -57,7 +57,9 @@ class JobHistory:
         rows = self._history.execute(
             "SELECT machine, job, subject, setting, started, duration_s, verdict, figures, document FROM job"
             " WHERE machine = ? AND (? = '' OR job = ?) ORDER BY id DESC LIMIT ?", (machine, job, job, limit))
-        return [JobLine(*row[:7], json.loads(row[7]), json.loads(row[8])) for row in rows]
+        return [JobLine(machine_, job_, subject, setting, started, duration_s, verdict, json.loads(figures),
+                        json.loads(document))
+                for machine_, job_, subject, setting, started, duration_s, verdict, figures, document in rows]
 
     def forget(self, machine: str, job: str) -> None:
         """Forget every result of a job, so that the next pass begins a new first day."""

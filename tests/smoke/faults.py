@@ -81,7 +81,7 @@ def lora_faults(job: Any) -> dict[str, Any]:
         wrap(f, "linear", every(2000, nan))
 
     def coarse_products() -> None:
-        wrap(f, "linear", lambda was, x, w: was(coarse(x.detach()) + x - x.detach(), coarse(w.detach()) + w - w.detach()))
+        wrap(f, "linear", lambda was, x, w: was(x + (coarse(x) - x).detach(), w + (coarse(w) - w).detach()))
 
     def merge_forgets_scale() -> None:
         def merge(part: Any) -> None:
@@ -129,8 +129,7 @@ def lora_faults(job: Any) -> dict[str, Any]:
         wrap(torch, "load", lambda was, *a, **k: {n: v for n, v in was(*a, **k).items() if "layers.1.o.high" not in n})
 
     def late_layers_idle() -> None:
-        wrap(job, "adapters", lambda was, model: {n: v for n, v in was(model).items()})
-        wrap(torch.nn.utils, "clip_grad_norm_", lambda was, values, limit: [v.grad.zero_() for v in list(values)[-14:]])
+        wrap(torch.nn.utils, "clip_grad_norm_", lambda was, values, limit: [v.grad.zero_() for v in values[-14:]])
 
     def slow_learning() -> None:
         job.SIZES["small"]["lr"] = 1e-3
@@ -177,7 +176,7 @@ def cuda_kernel_faults(job: Any) -> dict[str, Any]:
         wrap(f, "conv2d", conv)
 
     def attention_unscaled() -> None:
-        wrap(f, "scaled_dot_product_attention", lambda was, q, k, v, is_causal: was(q * 1.01, k, v, is_causal=is_causal))
+        wrap(f, "scaled_dot_product_attention", lambda was, q, k, v, **how: was(q * 1.01, k, v, **how))
 
     def mask_ignored() -> None:
         wrap(f, "scaled_dot_product_attention", lambda was, q, k, v, is_causal: was(q, k, v))

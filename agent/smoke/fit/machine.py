@@ -46,7 +46,8 @@ def observe_room(machine: Machine) -> Room:
         raise Unobservable("the GPUs do not answer, so their memory is not known",
                            "see: firstlight check --only gpu; or name a size: --memory 24G")
     if not gpus:
-        return Room(int(HOST_SHARE * host), 1, f"no GPU; {format_size(host)} of host memory", host_bytes=host, devices=False)
+        words = f"no GPU; {format_size(host)} of host memory"
+        return Room(int(HOST_SHARE * host), 1, words, host_bytes=host, devices=False)
     seen = [gpu_memory(gpu, machine) for gpu in gpus]
     known = [memory for memory in seen if isinstance(memory, GpuMemory)]
     if len(known) < len(seen):

@@ -44,7 +44,8 @@ class Shape:
     def linear(self) -> int:
         """Parameters of the layers' linear maps."""
         attention = 2 * self.hidden * self.head * (self.heads + self.kv_heads)
-        sparse = (self.experts + self.shared) * 3 * self.hidden * self.inner + (self.experts > 1) * self.hidden * self.experts
+        router = self.hidden * self.experts if self.experts > 1 else 0
+        sparse = (self.experts + self.shared) * 3 * self.hidden * self.inner + router
         dense = 3 * self.hidden * (self.dense_inner or self.inner)
         return self.layers * attention + (self.layers - self.dense_layers) * sparse + self.dense_layers * dense
 

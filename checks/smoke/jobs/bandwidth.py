@@ -87,7 +87,7 @@ def rounds(device: str, work: Callable[[], object], budget_s: float, least_s: fl
     """Return the median seconds of one call and how many calls were timed; warms up first, ends by the budget."""
     work()
     times = calls_in(device, work, least_s)
-    deadline, seen = time.perf_counter() + budget_s, []
+    deadline, seen = time.perf_counter() + budget_s, list[float]()
     while len(seen) < 3 or (time.perf_counter() < deadline and len(seen) < 50):
         seen.append(seconds(device, work, times) / times)
     return statistics.median(seen), len(seen) * times
@@ -137,7 +137,7 @@ def check_sustained(args: argparse.Namespace, work: Callable[[], object]) -> lis
     """Compare the speed of the last quarter with the first: heat and power show here."""
     progress("sustained")
     times = calls_in(args.device, work, 0.02)
-    deadline, seen = time.perf_counter() + args.sustained_s, []
+    deadline, seen = time.perf_counter() + args.sustained_s, list[float]()
     while time.perf_counter() < deadline or len(seen) < 8:
         seen.append(seconds(args.device, work, times) / times)
     quarter, limit = len(seen) // 4, SUSTAINED_LIMIT["cpu" if args.device == "cpu" else "cuda"]
