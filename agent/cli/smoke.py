@@ -50,21 +50,24 @@ def run(args: argparse.Namespace) -> int:
     from agent.cli.rendering import code_of
     from agent.smoke.running import run_jobs
 
+    app.resolved  # noqa: B018 - errors of the profile come before anything is opened
     choices = {"place": args.place, "image": args.image, "python": args.python, "passes": args.passes}
     if args.python and not args.place:
         choices["place"] = "local"
     progress = Progress()
     history = None if args.no_save else _opened(app)
-    session = app.smoke(choices, history=history, allow_busy=args.allow_busy, threads=args.threads,
-                        nsys_folder=args.nsys, say=progress.say)
-    if history is not None and args.new_baseline:
-        for name in jobs:
-            history.forget(session.hostname, name)
     try:
+        session = app.smoke(choices, history=history, allow_busy=args.allow_busy, threads=args.threads,
+                            nsys_folder=args.nsys, say=progress.say)
+        if history is not None and args.new_baseline:
+            for name in jobs:
+                history.forget(session.hostname, name)
         report, results = run_jobs(session, jobs, on_start=progress.on_start, on_done=progress.on_done,
                                    warn=terminal.warn)
     finally:
         progress.clear()
+        if history is not None:
+            history.close()
     _print(report, results, args)
     return code_of(report, args)
 
@@ -136,9 +139,9 @@ def _history(app: App, args: argparse.Namespace) -> int:
     from agent.smoke.render import render_history
     from agent.state.jobs import JobHistory
 
-    kept = JobHistory(app.history())
-    names = args.jobs or [""]
-    lines = [line for name in names for line in kept.lines(app.hardware.hostname, name)]
+    with app.history() as history:
+        kept = JobHistory(history)
+        lines = [line for name in args.jobs or [""] for line in kept.lines(app.hardware.hostname, name)]
     if args.output == "json":
         from dataclasses import asdict
 

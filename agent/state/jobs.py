@@ -65,6 +65,10 @@ class JobHistory:
         """Forget every result of a job, so that the next pass begins a new first day."""
         self._history.execute("DELETE FROM job WHERE machine = ? AND job = ?", (machine, job))
 
+    def close(self) -> None:
+        """Close the history it is kept in."""
+        self._history.close()
+
     def _first(self, *key: str) -> float:
         """Return when the first pass was; 0 without one."""
         rows = self._history.execute(

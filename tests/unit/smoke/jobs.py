@@ -62,7 +62,8 @@ def interpreter(folder: Path, *answers: dict[str, Any] | str, code: int = 0) -> 
         "n = int(count.read_text()) if count.exists() else 0\n"
         "count.write_text(str(n + 1))\n"
         f"text = (here / f'answer{{min(n, {len(answers) - 1})}}').read_text()\n"
-        "seen = {'words': sys.argv[1:], 'visible': os.environ.get('CUDA_VISIBLE_DEVICES'), 'script': len(sys.stdin.read())}\n"
+        "seen = {'words': sys.argv[1:], 'visible': os.environ.get('CUDA_VISIBLE_DEVICES')}\n"
+        "seen['script'] = len(sys.stdin.read())\n"
         "(here / f'seen{n}').write_text(json.dumps(seen))\n"
         "print('a banner'); print(text, file=sys.stdout if text.startswith('{') else sys.stderr)\n"
         f"sys.exit({code})\n")

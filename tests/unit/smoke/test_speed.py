@@ -9,7 +9,8 @@ H200 = {"matmul_bfloat16_tflops": 780.0, "copy_gbs": 4300.0, "gemv_gbs": 4000.0}
 
 def test_what_was_measured_on_healthy_cards_is_good():
     assert judge_speed(H200, "NVIDIA H200", {}, 15).good
-    assert judge_speed({"matmul_bfloat16_tflops": 80.0, "copy_gbs": 232.0, "gemv_gbs": 220.0}, "NVIDIA GB10", {}, 15).good
+    spark = {"matmul_bfloat16_tflops": 80.0, "copy_gbs": 232.0, "gemv_gbs": 220.0}
+    assert judge_speed(spark, "NVIDIA GB10", {}, 15).good
     assert judge_speed({"matmul_bfloat16_tflops": 794.5}, "NVIDIA H100 80GB HBM3", {}, 15).good
 
 

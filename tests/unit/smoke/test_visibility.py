@@ -76,7 +76,10 @@ def test_containers_without_gpus_are_left_out(host):
     assert containers(inspected(**host)) == ()
 
 
-@pytest.mark.parametrize("answer", ["[3]", "{", "3", '[{"HostConfig": 3}]', '[{"HostConfig": {"Devices": [{"PathOnHost": "/dev/nvidia0"}]}}]'])
+NAMELESS = '[{"HostConfig": {"Devices": [{"PathOnHost": "/dev/nvidia0"}]}}]'
+
+
+@pytest.mark.parametrize("answer", ["[3]", "{", "3", '[{"HostConfig": 3}]', NAMELESS])
 def test_a_damaged_answer_of_docker_is_unobservable(answer):
     machine = FakeMachine(commands={RUNNING: f"{ID}\n", ("docker", "inspect", ID): answer})
     with pytest.raises(Unobservable, match="damaged answer"):
