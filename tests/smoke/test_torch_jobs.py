@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import resource
 import sys
-import time
+from typing import Any
 
 import pytest
 
@@ -35,23 +36,19 @@ BANDWIDTH = {
 }
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("fault", LORA)
-def test_lora_notices(fault):
-    (seen,) = injected("lora", fault, timeout_s=290)
-    assert LORA[fault] in seen["failed"], seen
+@pytest.fixture(scope="module")
+def seen() -> dict[str, dict[str, Any]]:
+    """Every job with every fault, one after the other: one start of torch for each job."""
+    found = {}
+    for job, faults in (("lora", LORA), ("cuda_kernel", CUDA_KERNEL), ("bandwidth", BANDWIDTH)):
+        found |= {line["fault"]: line for line in injected(job, *faults, timeout_s=900)}
+    return found
 
 
-@pytest.mark.parametrize("fault", CUDA_KERNEL)
-def test_cuda_kernel_notices(fault):
-    (seen,) = injected("cuda_kernel", fault)
-    assert CUDA_KERNEL[fault] in seen["failed"], seen
-
-
-@pytest.mark.parametrize("fault", BANDWIDTH)
-def test_bandwidth_notices(fault):
-    (seen,) = injected("bandwidth", fault)
-    assert BANDWIDTH[fault] in seen["failed"], seen
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("fault", "criterion"), [*LORA.items(), *CUDA_KERNEL.items(), *BANDWIDTH.items()])
+def test_the_fault_is_noticed(seen, fault, criterion):
+    assert criterion in seen[fault]["failed"], seen[fault]
 
 
 def test_no_fault_is_without_its_criterion():
@@ -80,12 +77,13 @@ def test_a_healthy_machine_holds_over_ten_seeds(job):
 
 
 def test_lora_learns_what_can_be_learned_in_less_than_25_seconds_of_cpu():
-    began = time.process_time()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     code, document = ran("lora.py", "--device", "cpu")
-    assert (code, began >= 0) == (0, True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert code == 0
     assert 0.8 <= document["figures"]["captured"] <= 1.02
     assert document["figures"]["loss_last"] < math.log(32) / 2
-    assert document["wall_s"] < 60  # on a shared machine; its CPU time is a tenth of that
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 25
 
 
 @pytest.mark.parametrize("script", ["lora.py", "cuda_kernel.py", "bandwidth.py"])

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 # Bytes per parameter of the layers: the bits plus the scales of their groups (int4 128, nvfp4 16, int8 128 wide).
 PRECISIONS = {"fp32": 4.0, "bf16": 2.0, "fp8": 1.0, "int8": 1.016, "nvfp4": 0.5625, "int4": 0.5195}
 METHODS = ("lora", "qlora", "full", "full-bf16")
+# Mean and largest error against 40 published measurements (tests/unit/smoke/test_fit_published.py).
+SERVING_ERROR, TUNING_ERROR = (0.02, 0.08), (0.09, 0.31)
 CHUNK_TOKENS = 8192  # that a server prefills at once
 RUNTIME_BYTES = GIB  # CUDA context, workspaces, graphs
 TRAIN_SLACK = 1.08  # the allocator's fragments while training
