@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from agent.model.errors import UsageError
-from agent.smoke.scripts import run_nvcc, run_torch
+from agent.smoke.scripts import run_all_reduce, run_nvcc, run_torch
 from agent.smoke.session import Job, JobResult, Session
 from agent.smoke.visibility import run_container, run_nvidia_smi
 
@@ -46,6 +46,9 @@ JOBS = {
         "How fast it multiplies and moves data",
         "A card can be healthy and slow: stuck clocks, a narrow link, a slow memory state show here alone.",
         _torch("bandwidth", measured=True)),
+    "all-reduce": Job(
+        "All GPUs add up together",
+        "Links between the cards and NCCL work: sums over all cards are exact, at a measured rate.", run_all_reduce),
     "lora": Job(
         "A small adapter learns what can be learned",
         "Training works end to end: the loss reaches what the data allow, the base stays untouched, the adapter "

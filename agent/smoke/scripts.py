@@ -50,15 +50,32 @@ def run_torch(session: Session, *, job: str, script: str, words: Callable[[Sessi
             continue
         more = words(session, gpu is not None) if words else ()
         program = (python, "-", "--device", "cuda" if gpu else "cpu", *more)
-        once = functools.partial(_once, session, place, job, script, program, gpu)
+        once = functools.partial(_once, session, place, job, script, program, gpu.subject if gpu else "",
+                                 gpu.uuid if gpu else "")
         found.append(_patient(session, once, gpu, job) if measured else once())
     return found
 
 
-def _once(session: Session, place: Place, job: str, script: str, program: Words, gpu: Gpu | None) -> JobResult:
-    """Run a script once and judge what holds on any device."""
-    subject, bounds, name = gpu.subject if gpu else "", session.bounds, new_name()
-    ready = launch(place, name, bounds, program, gpu=gpu.uuid if gpu else "", threads=session.threads)
+def run_all_reduce(session: Session) -> list[JobResult]:
+    """Let all GPUs add up what each holds; needs two."""
+    gpus = session.gpus
+    if len(gpus) < 2:
+        return [JobResult(not_applicable("there are no two GPUs"))]
+    if not session.allow_busy and (work := next(filter(None, (find_work(gpu, session.machine) for gpu in gpus)), "")):
+        return [JobResult(unknown(_sentence(work)))]
+    try:
+        place = choose_place(session.machine, session.smoke, session.smoke.image, has_gpu=True)
+        program = (interpreter(place), "-", "--device", "cuda", "--ranks", str(len(gpus)))
+    except Unobservable as error:
+        return [JobResult(unknown(_sentence(error.message), remedy=hinted(error)))]
+    return [_once(session, place, "all-reduce", "all_reduce.py", program, "", "all")]
+
+
+def _once(session: Session, place: Place, job: str, script: str, program: Words, subject: str,
+          gpu: str) -> JobResult:
+    """Run a script once, on the GPU of this UUID (`all`, empty: none), and judge what holds on any device."""
+    bounds, name = session.bounds, new_name()
+    ready = launch(place, name, bounds, program, gpu=gpu, threads=session.threads)
     argv = wrapped(ready.argv, session, job) if place.kind == "local" else ready.argv
     ended = run_bounded(argv, bounds, env=ready.env, stdin=str(resources.job_scripts() / script), after=ready.after,
                         on_line=session.say)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CEILING = 1.05  # of the data sheet: faster than that is an error of measurement
 VECTOR_SHARE = 0.5  # of the copy rate; GB10's slow state costs a matrix-vector product 3.3 times and copies nothing
 TFLOPS, COPY, VECTOR = "matmul_bfloat16_tflops", "copy_gbs", "gemv_gbs"
-COMPARED = (TFLOPS, "matmul_float32_tflops", COPY, VECTOR, "h2d_gbs", "d2h_gbs")
+COMPARED = (TFLOPS, "matmul_float32_tflops", COPY, VECTOR, "h2d_gbs", "d2h_gbs", "all_reduce_gbs")
 UNITS = {"tflops": "TFLOP/s", "gbs": "GB/s"}
 
 

@@ -245,7 +245,31 @@ def bandwidth_faults(job: Any) -> dict[str, Any]:
     return {name: value for name, value in locals().items() if callable(value) and name not in ("job", "time")}
 
 
-FAULTS = {"lora": lora_faults, "cuda_kernel": cuda_kernel_faults, "bandwidth": bandwidth_faults}
+def all_reduce_faults(job: Any) -> dict[str, Any]:
+    import torch.distributed as dist
+
+    def one_element_off() -> None:
+        def reduce(was: Any, held: Any) -> None:
+            was(held)
+            held[17] += 1
+        wrap(dist, "all_reduce", reduce)
+
+    def a_rank_is_left_out() -> None:
+        def reduce(was: Any, held: Any) -> None:
+            if dist.get_rank() == 1:
+                held.zero_()
+            was(held)
+        wrap(dist, "all_reduce", reduce)
+
+    def nothing_is_sent() -> None:
+        wrap(dist, "all_reduce", lambda was, held: None)
+
+    return {name: value for name, value in locals().items() if callable(value) and name not in ("job", "dist")}
+
+
+WORDS = {"all_reduce": ["--device", "cpu", "--ranks", "2"]}
+FAULTS = {"all_reduce": all_reduce_faults, "bandwidth": bandwidth_faults, "cuda_kernel": cuda_kernel_faults,
+          "lora": lora_faults}
 
 
 def run(job: Any, words: list[str]) -> dict[str, Any]:
@@ -285,9 +309,9 @@ def main() -> None:
         print(json.dumps(sorted(faults)))
         return
     for seed in range(1, args.seeds + 1):
-        apart(job, f"none, seed {seed}", lambda: None, ["--seed", str(seed)])
+        apart(job, f"none, seed {seed}", lambda: None, [*WORDS.get(args.job, []), "--seed", str(seed)])
     for name in args.faults or ([] if args.seeds else faults):
-        apart(job, name, faults[name], [])
+        apart(job, name, faults[name], WORDS.get(args.job, []))
 
 
 if __name__ == "__main__":

@@ -36,17 +36,21 @@ BANDWIDTH = {
 }
 
 
+ALL_REDUCE = dict.fromkeys(("one_element_off", "a_rank_is_left_out", "nothing_is_sent"), "sum_exact")
+ALL = {"lora": LORA, "cuda_kernel": CUDA_KERNEL, "bandwidth": BANDWIDTH, "all_reduce": ALL_REDUCE}
+
+
 @pytest.fixture(scope="module")
 def seen() -> dict[str, dict[str, Any]]:
     """Every job with every fault, one after the other: one start of torch for each job."""
     found = {}
-    for job, faults in (("lora", LORA), ("cuda_kernel", CUDA_KERNEL), ("bandwidth", BANDWIDTH)):
+    for job, faults in ALL.items():
         found |= {line["fault"]: line for line in injected(job, *faults, timeout_s=900)}
     return found
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("fault", "criterion"), [*LORA.items(), *CUDA_KERNEL.items(), *BANDWIDTH.items()])
+@pytest.mark.parametrize(("fault", "criterion"), [pair for faults in ALL.values() for pair in faults.items()])
 def test_the_fault_is_noticed(seen, fault, criterion):
     assert criterion in seen[fault]["failed"], seen[fault]
 
@@ -56,7 +60,7 @@ def test_no_fault_is_without_its_criterion():
 
     from tests.smoke.interpreter import REPOSITORY
 
-    for job, known in (("lora", LORA), ("cuda_kernel", CUDA_KERNEL), ("bandwidth", BANDWIDTH)):
+    for job, known in ALL.items():
         told = subprocess.run([torch_python(), str(REPOSITORY / "tests/smoke/faults.py"), job, "--list"],
                               capture_output=True, text=True, check=True).stdout
         assert set(json.loads(told)) == set(known)
@@ -70,7 +74,7 @@ def test_a_healthy_lora_holds_over_ten_seeds():
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("job", ["cuda_kernel", "bandwidth"])
+@pytest.mark.parametrize("job", ["cuda_kernel", "bandwidth", "all_reduce"])
 def test_a_healthy_machine_holds_over_ten_seeds(job):
     seen = injected(job, "--seeds", "10", timeout_s=290)
     assert [(line["failed"], line["error"]) for line in seen] == [([], None)] * 10

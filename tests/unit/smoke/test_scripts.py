@@ -220,6 +220,15 @@ def test_what_nvcc_compiled_is_run_and_judged(tmp_path, monkeypatch, compiled, v
     assert only(session(gpu(), place="local"), "nvcc").verdict == verdict
 
 
+def test_all_reduce_needs_two_cards_and_takes_all_of_them(tmp_path):
+    program = interpreter(tmp_path / "p", document(job="all-reduce", all_reduce_gbs=350.0))
+    assert only(session(gpu(), python=program, place="local"), "all-reduce").verdict == "not-applicable"
+    finding = only(session(gpu(), gpu(uuid=OTHER, index=1), python=program, place="local"), "all-reduce")
+    assert (finding.verdict, finding.seen) == ("pass", "all reduce 350 GB/s")
+    assert asked(program)["words"] == ["-", "--device", "cuda", "--ranks", "2"]
+    assert asked(program)["visible"] is None
+
+
 def test_every_job_says_what_it_proves():
-    assert list(JOBS) == ["nvidia-smi", "container", "nvcc", "cuda-kernel", "bandwidth", "lora"]
+    assert list(JOBS) == ["nvidia-smi", "container", "nvcc", "cuda-kernel", "bandwidth", "all-reduce", "lora"]
     assert all(job.title and job.why for job in JOBS.values())
