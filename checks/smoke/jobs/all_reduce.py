@@ -85,7 +85,8 @@ def proved(args: argparse.Namespace) -> dict[str, Any]:
         for pid in [apart(rank, args, folder) for rank in range(args.ranks)]:
             os.waitpid(pid, 0)
         files = [folder / f"rank{rank}" for rank in range(args.ranks)]
-        told: list[dict[str, Any]] = [json.loads(file.read_text()) if file.exists() else {"error": "a rank died"} for file in files]
+        told: list[dict[str, Any]] = [
+            json.loads(file.read_text()) if file.exists() else {"error": "a rank died"} for file in files]
     errors = [result["error"] for result in told if "error" in result]
     if errors:
         raise RuntimeError(errors[0])
