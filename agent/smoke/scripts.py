@@ -15,7 +15,7 @@ from agent.smoke.execution import new_name, run_bounded
 from agent.smoke.nsys import wrapped
 from agent.smoke.places import choose_place, interpreter, launch
 from agent.smoke.session import JobResult, Session
-from agent.smoke.speed import judge_speed, render_figures
+from agent.smoke.speed import Speed, judge_speed, render_figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ def judged(ended: Ended, document: dict[str, Any] | None, session: Session, subj
 
 def _patient(session: Session, once: Callable[[], JobResult], gpu: Gpu | None, job: str) -> JobResult:
     """Run it again while it is slow, up to the profile's passes; complain only when every pass was slow."""
-    best, wrong = once(), ""
+    best, wrong, speed = once(), "", Speed()
     if gpu is None or best.outcome.verdict != "pass":
         return best
     for number in range(2, session.smoke.passes + 2):
@@ -123,7 +123,7 @@ def _patient(session: Session, once: Callable[[], JobResult], gpu: Gpu | None, j
         again = once()
         if again.outcome.verdict != "pass":
             return again
-        best = _better(best, again)
+        best = again if speed.impossible else _better(best, again)
     say = failed if speed.impossible or speed.low else warned
     text = f"{gpu.label} in {session.smoke.passes} passes: {wrong}."
     outcome = say(text, subject=gpu.subject, seen=render_figures(best.figures), evidence=best.outcome.evidence,

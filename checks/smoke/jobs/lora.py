@@ -268,8 +268,9 @@ def judged(facts: dict[str, Any], args: argparse.Namespace) -> list[dict[str, An
         ("merge_equal", facts["merge"] < MERGE_LIMIT[args.dtype], facts["merge"], f"< {MERGE_LIMIT[args.dtype]}"),
         ("replay_identical", facts["replay"], facts["replay"], "the same bits"),
     ]
-    if "cpu_first" in facts:
-        off = abs(facts["cpu_first"] - first) / first
+    if "first_of_four" in facts:
+        here, cpu = facts["first_of_four"]
+        off = abs(here - cpu) / cpu
         rows.append(("cpu_gpu_agree", off < AGREE_LIMIT[args.dtype], off, f"< {AGREE_LIMIT[args.dtype]}"))
     return [{"id": name, "ok": bool(ok), "seen": seen, "limit": limit} for name, ok, seen, limit in rows]
 
@@ -285,7 +286,7 @@ def proved(args: argparse.Namespace) -> dict[str, Any]:
     start = {name: value.detach().clone() for name, value in adapters(model).items()}
     facts["first"] = evaluated(model, ids)
     if args.device != "cpu":
-        facts["cpu_first"] = evaluated(built(args, "cpu"), held_out)
+        facts["first_of_four"] = evaluated(model, ids[:4]), evaluated(built(args, "cpu"), held_out[:4])
     facts["losses"], times = train(model, args, source, args.steps)
     facts["last"] = evaluated(model, ids)
     facts["captured"] = (source.unigram - facts["last"]) / (source.unigram - facts["bayes"])

@@ -174,6 +174,16 @@ def test_a_card_that_is_slow_in_every_pass_fails(tmp_path):
     assert calls(program) == 3
 
 
+def test_one_impossible_pass_is_forgotten_and_many_fail(tmp_path):
+    wild = {**GOOD, "copy_gbs": 9000.0}
+    program = interpreter(tmp_path / "p", document(**wild), document(**GOOD))
+    finding = only(session(gpu(), python=program, place="local"), "bandwidth")
+    assert (finding.verdict, "copy 4300 GB/s" in finding.seen) == ("pass", True)
+    finding = only(session(gpu(), python=interpreter(tmp_path / "q", document(**wild)), place="local"), "bandwidth")
+    assert finding.verdict == "fail"
+    assert "data sheet" in finding.summary
+
+
 def test_an_unknown_card_is_recorded_and_not_judged(tmp_path):
     program = interpreter(tmp_path / "p", document(copy_gbs=1.0))
     finding = only(session(gpu("NVIDIA Wonder 9"), python=program, place="local"), "bandwidth")
