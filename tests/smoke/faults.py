@@ -268,6 +268,8 @@ def all_reduce_faults(job: Any) -> dict[str, Any]:
 
 
 WORDS = {"all_reduce": ["--device", "cpu", "--ranks", "2"]}
+# Faults that show without having learned anything.
+SHORT = ("wrong_element", "coarse_products", "merge_forgets_scale", "stray_write", "noise", "lost_adapter")
 FAULTS = {"all_reduce": all_reduce_faults, "bandwidth": bandwidth_faults, "cuda_kernel": cuda_kernel_faults,
           "lora": lora_faults}
 
@@ -311,7 +313,7 @@ def main() -> None:
     for seed in range(1, args.seeds + 1):
         apart(job, f"none, seed {seed}", lambda: None, [*WORDS.get(args.job, []), "--seed", str(seed)])
     for name in args.faults or ([] if args.seeds else faults):
-        apart(job, name, faults[name], WORDS.get(args.job, []))
+        apart(job, name, faults[name], [*WORDS.get(args.job, []), *(["--steps", "20"] if name in SHORT else [])])
 
 
 if __name__ == "__main__":
