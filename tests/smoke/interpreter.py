@@ -32,6 +32,7 @@ def injected(job: str, *words: str, timeout_s: float = 110) -> list[dict[str, An
 
 def ran(script: str, *words: str) -> tuple[int, dict[str, Any]]:
     """Return the exit code and the document of a job that is run as a user would."""
-    done = subprocess.run([torch_python(), "-", *words], stdin=(REPOSITORY / "checks/smoke/jobs" / script).open(),
-                          capture_output=True, text=True, timeout=110, check=False)
+    with (REPOSITORY / "checks/smoke/jobs" / script).open() as given:
+        done = subprocess.run([torch_python(), "-", *words], stdin=given, capture_output=True, text=True, timeout=300,
+                              check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
     return done.returncode, json.loads(done.stdout.splitlines()[-1])

@@ -13,7 +13,7 @@ import pytest
 from agent.cli.main import main
 from tests.smoke.interpreter import injected, ran, torch_python
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.timeout(320)]
 
 # Each fault and a criterion that must notice it.
 LORA = {
