@@ -77,7 +77,7 @@ def test_a_late_job_and_its_orphans_are_gone(image, tmp_path):
     code = f"import os, time\nos.system('setsid sleep {mark} &')\ntime.sleep(60)"
     ended = inside(image, tmp_path, code, Bounds(4, 256 * MIB, 64 * MIB))
     assert ended.how == "time"
-    assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True).returncode == 1
+    assert subprocess.run(["pgrep", "-f", f"^sleep {mark}"], capture_output=True).returncode == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

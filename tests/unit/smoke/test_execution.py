@@ -28,7 +28,7 @@ def python(code: str) -> list[str]:
 
 
 def alive(mark: str) -> bool:
-    return subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True).returncode == 0
+    return subprocess.run(["pgrep", "-f", f"^sleep {mark}"], capture_output=True).returncode == 0
 
 
 def gone(mark: str, within_s: float = 8) -> bool:

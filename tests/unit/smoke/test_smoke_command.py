@@ -124,7 +124,7 @@ def wait_for_sleep(mark: str) -> None:
     import time
 
     for _ in range(200):
-        if subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True).returncode == 0:
+        if subprocess.run(["pgrep", "-f", f"^sleep {mark}"], capture_output=True).returncode == 0:
             return
         time.sleep(0.05)
 
