@@ -190,6 +190,7 @@ class App:
 
         ledger = Ledger(state_folder() / "images.json", write)
         return Shelf(self.machine, self.hardware, self.resolved, ledger, catalogue, architecture, credentials)
+
     def smoke(self, choices: Mapping[str, Any], *, history: JobHistory | None, **settings: Any) -> Session:
         """Return a session for smoke jobs: the profile's section `smoke` with the caller's choices over it.
 
