@@ -94,6 +94,9 @@ def _finish(pid: int, argv: tuple[str, ...], pipes: dict[int, bytearray], deadli
     try:
         try:
             in_time = _read_until_exit(exited, pipes, deadline)
+        except BaseException:  # an interruption; the child is reaped at the next call
+            _abandoned.add(pid)
+            raise
         finally:
             _kill_group(pid)
         code = _reap(pid, exited)
