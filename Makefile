@@ -7,7 +7,12 @@ PYTHON := $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 
-.PHONY: help run test test-node test-vm check fast lint bench wheel clean
+# An interpreter with torch for the smoke jobs: this very build, because any other pulls gigabytes of CUDA.
+TORCH := .build/torch
+TORCH_BUILD := torch==2.13.0+cpu
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: help run test test-jobs test-node test-vm check fast lint bench wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1#/p' Makefile | column -t -s '#'
@@ -18,10 +23,13 @@ run: $(VENV)/.ready ## look at this machine: detect, profile, plan, check, score
 	printf '\nNothing was changed. The one command that applies the plan:\n\n    sudo $(BIN)/firstlight apply\n\n'; exit $$code
 
 test: $(VENV)/.test ## the tests that need neither root nor Docker
-	$(PYTEST) -m "not root and not node and not vm"
+	$(PYTEST) -m "not root and not node and not vm and not torch"
 
 test-node: $(VENV)/.test ## the tests on disposable nodes and loop disks (root, Docker, debootstrap)
 	$(SUDO) env CI="$(CI)" $(PYTEST) -m "root or node"
+
+test-jobs: $(VENV)/.test $(TORCH)/.ready ## the smoke jobs on the CPU with torch, and faults built into them
+	FIRSTLIGHT_TORCH=$(CURDIR)/$(TORCH)/bin/python $(PYTEST) -m torch
 
 test-vm: $(VENV)/.test ## the tests on a virtual machine (root, qemu, debootstrap)
 	$(SUDO) env CI="$(CI)" $(PYTEST) -m vm
@@ -37,7 +45,7 @@ lint: $(VENV)/.lint
 
 fast: $(VENV)/.lint ## what to run after every change, under 20 s
 	$(BIN)/ruff check .
-	$(PYTEST) -x -m "not root and not node and not vm" tests/unit tests/checks
+	$(PYTEST) -x -m "not root and not node and not vm and not torch" tests/unit tests/checks
 
 bench: $(VENV)/.bench ## the figures of docs/benchmarks.md, measured here
 	$(BIN)/python -m tests.benchmarks.bench
@@ -71,5 +79,12 @@ $(VENV)/.lint: $(VENV)/.test
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
+$(TORCH)/.ready: | $(VENV)/bin/pip
+	@$(PYTHON) -m venv $(TORCH)
+	@$(TORCH)/bin/pip install -q '$(TORCH_BUILD)' 2>/dev/null || \
+		$(TORCH)/bin/pip install -q --extra-index-url $(TORCH_INDEX) '$(TORCH_BUILD)'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.ready
 	@$(BIN)/pip install -q --group bench
 	@touch $@

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from agent.model.gpu import Graphics
     from agent.model.hardware import Hardware
     from agent.model.profile import ResolvedProfile
+    from agent.smoke.session import Session
     from agent.state.history import History
+    from agent.state.jobs import JobHistory
 
 
 class App:
@@ -188,6 +190,18 @@ class App:
 
         ledger = Ledger(state_folder() / "images.json", write)
         return Shelf(self.machine, self.hardware, self.resolved, ledger, catalogue, architecture, credentials)
+
+    def smoke(self, choices: Mapping[str, Any], *, history: JobHistory | None, **settings: Any) -> Session:
+        """Return a session for smoke jobs: the profile's section `smoke` with the caller's choices over it.
+
+        `settings` are the other fields of Session. Raises ProfileError for a choice that cannot be.
+        """
+        from agent.smoke.session import Session
+
+        smoke = type(self.resolved.profile.smoke).model_validate(
+            self.resolved.profile.smoke.model_dump() | {key: value for key, value in choices.items() if value}
+        )
+        return Session(self.machine, self.resolved, smoke, self.hardware.hostname, history, **settings)
 
     def history(self) -> History:
         """Open the history. Raises StateError."""

@@ -34,3 +34,14 @@ def _shipped(name: str) -> Path:
 def profiles() -> Path:
     """Return the folder of the shipped profiles."""
     return playbooks() / "profiles"
+
+
+def job_scripts() -> Path:
+    """Return the folder of the smoke jobs' scripts, which stands in the package `checks`."""
+    folder = Path(__file__).resolve().parent.parent / "checks" / "smoke" / "jobs"
+    if folder.is_dir():
+        return folder
+    raise FirstlightError(
+        "the smoke jobs that belong to Firstlight are not installed",
+        "install it again: pip install --force-reinstall firstlight",
+    )

@@ -17,6 +17,7 @@ TIERS = {
     "root": "root and loop devices: sudo make test-node",
     "node": "root, Docker and debootstrap: sudo make test-node",
     "vm": "root, qemu and debootstrap: sudo make test-vm",
+    "torch": "an interpreter with torch: make test-jobs",
 }
 NOT_RUN = pytest.StashKey[Counter[str]]()
 

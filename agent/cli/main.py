@@ -25,6 +25,8 @@ COMMANDS = (
     ("plan", "say what apply would change; changes nothing"),
     ("apply", "make the machine what its profile says"),
     ("check", "look whether the machine is what its profile says"),
+    ("smoke", "run the jobs that prove the machine can work"),
+    ("fit", "say whether a model fits here, and what would make it fit"),
     ("fix", "plan, then apply, only what repairs the named checks"),
     ("explain", "say what a check, a Xid or an error means, and what repairs it"),
     ("matrix", "say which driver, CUDA, framework and image go with which card"),

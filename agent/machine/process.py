@@ -27,7 +27,8 @@ _CHUNK_BYTES = 1 << 16
 _abandoned: set[int] = set()
 # Programs of ours that have to run apart: started by this Python, deaf to its environment variables. Tests and the
 # demo pass stand-in libraries to them in FIRSTLIGHT_NVML_* and FIRSTLIGHT_CUDA_LIBRARY.
-_OURS = {"firstlight-nvml": "nvml_probe.py", "firstlight-load": "gpu_load.py"}
+_OURS = {"firstlight-nvml": "nvml_probe.py", "firstlight-load": "gpu_load.py",
+         "firstlight-warden": "warden.py"}
 _TOLD_TO_OURS = ("FIRSTLIGHT_NVML_LIBRARY", "FIRSTLIGHT_NVML_PROFILE", "FIRSTLIGHT_NVML_TRACE",
                  "FIRSTLIGHT_CUDA_LIBRARY")
 
@@ -93,6 +94,9 @@ def _finish(pid: int, argv: tuple[str, ...], pipes: dict[int, bytearray], deadli
     try:
         try:
             in_time = _read_until_exit(exited, pipes, deadline)
+        except BaseException:  # an interruption; the child is reaped at the next call
+            _abandoned.add(pid)
+            raise
         finally:
             _kill_group(pid)
         code = _reap(pid, exited)

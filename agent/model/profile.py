@@ -275,6 +275,23 @@ class GpuSoftware(Section):
     profilers: Profilers = Profilers()
 
 
+class Smoke(Section):
+    """How `firstlight smoke` proves this machine: where its jobs run, how large they are, how patient it is."""
+
+    place: Literal["auto", "container", "local"] = Field(
+        default="auto", description="auto: in the image when it is here, else by the interpreter when one is named")
+    image: str = Field(default="", description="has torch; never pulled by a smoke test")
+    cuda_image: str = Field(default="", description="has nvcc; never pulled by a smoke test")
+    python: str = Field(default="", description="an interpreter with torch, for place local")
+    lora_size: Literal["small", "medium", "large"] = "small"
+    lora_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    passes: int = Field(default=3, ge=1, le=10, description="a figure is slow only when this many passes say so")
+    tolerance_percent: float = Field(default=15, gt=0, lt=100, description="below this machine's first day is slow")
+    time_limit_s: float = Field(default=600, gt=0, description="of one job")
+    memory_limit: Size = Field(default=0, description="of one job's host memory; 0: three quarters of the machine's")
+    disk_limit: Size = Field(default=4 * GIB, description="of one job's own files")
+
+
 class Profile(Section):
     """A whole profile after `extends` and site overrides are merged."""
 
@@ -290,6 +307,7 @@ class Profile(Section):
     gpu: GpuSoftware = GpuSoftware()
     container: Container = Container()
     images: Images = Images()
+    smoke: Smoke = Smoke()
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

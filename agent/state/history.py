@@ -15,7 +15,7 @@ from agent.model.verdict import exit_code
 from agent.state.folder import make_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -144,6 +144,11 @@ class History:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Run one statement on tables that other modules of this package keep in the same file; return its rows."""
+        with self._guard(), self._db:
+            return self._db.execute(statement, values).fetchall()
 
     def close(self) -> None:
         """Close the file."""

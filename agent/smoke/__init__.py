@@ -1,0 +1,1 @@
+"""Jobs that prove the machine can work: run, bounded, judged and remembered."""

@@ -1,0 +1,1 @@
+"""Will this model fit: memory to serve and to tune it, on this machine."""

@@ -1,0 +1,1 @@
+"""Smoke: jobs that prove the machine can work."""

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agent.machine.api import Completed
+from agent.machine.docker import INFO_ARGV
+from agent.model.errors import Unobservable
+from agent.model.profile import Smoke
+from agent.smoke.execution import Bounds
+from agent.smoke.places import Place, choose_place, launch
+from tests.fixtures import FakeMachine
+
+BOUNDS = Bounds(60, 8 << 30, 1 << 30)
+IMAGE = "nvcr.io/nvidia/pytorch:25.11-py3"
+INSPECT = ("docker", "image", "inspect", "--format", "{{.Architecture}}", IMAGE)
+
+
+def engine(**info):
+    said = {"ServerVersion": "28.0", "Runtimes": {"runc": {}}, **info}
+    return FakeMachine({"/run/docker.pid": "77", "/proc/77/comm": "dockerd\n"},
+                       {INFO_ARGV: json.dumps(said), INSPECT: "amd64\n"})
+
+
+def chosen(machine, *, has_gpu=True, **smoke):
+    return choose_place(machine, Smoke(**smoke), IMAGE, has_gpu=has_gpu)
+
+
+def test_a_container_gets_its_gpus_by_runtime_else_by_cdi():
+    assert chosen(engine(Runtimes={"nvidia": {}}, CDISpecDirs=["/etc/cdi"])).gpu_by == "gpus"
+    assert chosen(engine(CDISpecDirs=["/etc/cdi"])).gpu_by == "cdi"
+    assert chosen(engine()).gpu_by == "gpus"
+    assert chosen(engine(Runtimes={"nvidia": {}}), has_gpu=False).gpu_by == "none"
+
+
+def test_auto_falls_back_to_the_interpreter_and_says_what_is_missing_without_one():
+    assert chosen(FakeMachine(), python="/opt/python").kind == "local"
+    with pytest.raises(Unobservable, match="no place to run"):
+        chosen(FakeMachine())
+    absent = engine()
+    absent.commands[INSPECT] = Completed(INSPECT, 1, "", f"Error: No such image: {IMAGE}")
+    with pytest.raises(Unobservable, match=f"the image {IMAGE} is not here") as caught:
+        chosen(absent)
+    assert IMAGE in caught.value.hint
+
+
+def test_a_container_that_is_asked_for_is_never_replaced_by_the_interpreter():
+    with pytest.raises(Unobservable):
+        chosen(FakeMachine(), place="container", python="/opt/python")
+
+
+@pytest.mark.parametrize(("gpu_by", "gpu", "expected"), [
+    ("gpus", "GPU-1", "--gpus=device=GPU-1"), ("gpus", "all", "--gpus=all"),
+    ("cdi", "GPU-1", "--device=nvidia.com/gpu=GPU-1"), ("cdi", "all", "--device=nvidia.com/gpu=all"),
+])
+def test_a_container_gets_the_gpu_that_is_meant(gpu_by, gpu, expected):
+    ready = launch(Place("container", IMAGE, gpu_by=gpu_by), "name", BOUNDS, ("python3", "-"), gpu=gpu)
+    assert expected in ready.argv
+
+
+def test_a_container_is_closed_bounded_and_removed():
+    ready = launch(Place("container", IMAGE), "name", BOUNDS, ("python3", "-", "--device", "cpu"))
+    assert {"--network=none", "--read-only", "--cap-drop=ALL", "--pull=never", f"--memory={8 << 30}"} <= set(ready.argv)
+    assert not any("--volume" in word or word == "-v" or "--mount" in word for word in ready.argv)
+    assert ready.argv[-4:] == (IMAGE, "-", "--device", "cpu")
+    assert ready.after == (("docker", "rm", "--force", "name"),)
