@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.check import Check
     from agent.config.profiles import Choice
     from agent.engine.pool import Results
+    from agent.exporter.serving import Service
     from agent.images.shelf import Shelf
     from agent.machine.api import Machine
     from agent.machine.recording import Recording
@@ -220,6 +221,22 @@ class App:
         except StateError as error:
             warn(f"the report is not kept: {error.message}")
             return None
+
+    def service(self, every_s: float) -> Service:
+        """Return the exporter over this machine's cards and history; of a recording, over its checks made once."""
+        from agent.exporter.facts import Facts, with_report
+        from agent.exporter.looking import HistoryLook
+        from agent.exporter.serving import Service
+        from agent.machine.local import LocalMachine
+
+        if self.recording is not None:
+            facts, machine = with_report(Facts(), self.check()), self.machine
+            return Service(lambda: machine, lambda: facts, every_s)
+        from agent.state.folder import state_folder
+        from agent.state.reading import Watcher
+
+        hostname = self.machine.read("/proc/sys/kernel/hostname").strip()
+        return Service(LocalMachine, HistoryLook(Watcher(state_folder(), hostname)), every_s)
 
     def record(self, *, level: str) -> Recording:
         """Return a recording of everything the checks ask this machine, unmasked, with its profile."""

@@ -33,6 +33,7 @@ COMMANDS = (
     ("images", "list, verify, pull or clean container images"),
     ("profile", "list, show, validate, describe or write profiles"),
     ("report", "list, show or compare earlier reports"),
+    ("serve", "serve Prometheus metrics, on loopback unless told otherwise"),
     ("capture", "record this machine in a file, to be looked at elsewhere"),
     ("doctor", "look whether Firstlight itself is in working order"),
 )
@@ -73,7 +74,8 @@ def _dispatch(words: list[str]) -> int:
     module = _load(rest[0])
     from agent.cli.options import Parser
 
-    parser = Parser(prog=f"firstlight {rest[0]}", description=dict(COMMANDS)[rest[0]].capitalize() + ".")
+    summary = dict(COMMANDS)[rest[0]]
+    parser = Parser(prog=f"firstlight {rest[0]}", description=f"{summary[:1].upper()}{summary[1:]}.")
     for option, meaning in zip(ANYWHERE, ("show the traceback of an error", "no colours"), strict=True):
         parser.add_argument(option, action="store_true", help=meaning)
     module.add_arguments(parser)

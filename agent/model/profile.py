@@ -234,6 +234,30 @@ class Images(Section):
     foreign: list[str] = Field(default=[], description="images for another CPU that are here on purpose (emulation)")
 
 
+Endpoint = Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$")]
+
+
+class Monitoring(Section):
+    """Role `monitoring`: Prometheus with our rules, Alertmanager, node_exporter, dashboards. On loopback by default."""
+
+    role: ClassVar[str] = "monitoring"
+    enabled: bool = False
+    prometheus: bool = Field(default=True, description="Prometheus and Alertmanager on this machine")
+    node_exporter: bool = True
+    grafana: bool = Field(default=False, description="data source and dashboards for a Grafana on this machine")
+    dcgm: bool = Field(default=False, description="scrape a dcgm-exporter; never where DCGM has none")
+    dcgm_image: str = Field(
+        default="", pattern=r"^([a-z0-9./:_-]+@sha256:[0-9a-f]{64})?$",
+        description="run this dcgm-exporter image, by digest; empty = somebody else runs it",
+    )
+    targets: list[Endpoint] = Field(default=["127.0.0.1:9836"], description="where `firstlight serve` answers")
+    node_targets: list[Endpoint] = ["127.0.0.1:9100"]
+    dcgm_targets: list[Endpoint] = ["127.0.0.1:9400"]
+    prometheus_listen: Endpoint = "127.0.0.1:9090"
+    alertmanager_listen: Endpoint = "127.0.0.1:9093"
+    node_exporter_listen: Endpoint = "127.0.0.1:9100"
+
+
 class Kernel(Section):
     """Settings of the running kernel."""
 
@@ -248,6 +272,7 @@ class System(Section):
     slice: Slice = Slice()
     swap: Swap = Swap()
     backup: Backup = Backup()
+    monitoring: Monitoring = Monitoring()
 
 
 class Storage(Section):

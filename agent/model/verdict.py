@@ -28,6 +28,14 @@ class ExitCode:
     ERROR = 3
 
 
+EXIT_MEANINGS = {
+    ExitCode.OK: "everything asked for is as it must be; a plan has no changes",
+    ExitCode.FAILED: "something failed; for plan and drift: changes exist",
+    ExitCode.DEGRADED: "something is a warning, or could not be looked at (unknown)",
+    ExitCode.ERROR: "wrong usage, or an error of Firstlight itself; nothing was judged",
+}
+
+
 def exit_code(verdicts: Iterable[Verdict]) -> int:
     """Return 1 if anything failed, 2 if anything is warn or unknown, else 0."""
     seen = set(verdicts)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from agent.model.hardware import Hardware
     from agent.model.profile import ResolvedProfile, Section
 
+GB10 = "2e12"  # PCI device id; an older pci.ids has no name for it
 ROLES = ("base", "sysctl", "limits", "slice", "swap", "data_disks", "driver", "fabric_manager", "cuda", "cudnn",
-         "profilers", "docker", "container_toolkit", "images", "backup")
+         "profilers", "docker", "container_toolkit", "images", "backup", "monitoring")
 
 
 def sections(resolved: ResolvedProfile) -> dict[str, Section]:
@@ -22,7 +23,7 @@ def sections(resolved: ResolvedProfile) -> dict[str, Section]:
         profile.system.base, profile.kernel.sysctl, profile.system.limits, profile.system.slice,
         profile.system.swap, profile.storage.data_disks, profile.container.docker,
         profile.container.toolkit, profile.images, profile.system.backup, profile.gpu.driver, profile.gpu.cuda,
-        profile.gpu.cudnn, profile.gpu.fabric_manager, profile.gpu.profilers,
+        profile.gpu.cudnn, profile.gpu.fabric_manager, profile.gpu.profilers, profile.system.monitoring,
     )
     return {section.role: section for section in found}
 
@@ -43,6 +44,7 @@ def role_variables(
     for gone in ("swap_size", "slice_memory_high_percent", "slice_memory_max_percent"):
         del variables[gone]
     sizes = resolved.sizes
+    variables["monitoring_dcgm"] &= supports_dcgm(hardware)
     variables["swap_size_bytes"] = sizes.swap_bytes
     variables["slice_memory_high_bytes"] = sizes.slice_memory_high_bytes
     variables["slice_memory_max_bytes"] = sizes.slice_memory_max_bytes
@@ -60,3 +62,11 @@ def role_variables(
         "firstlight_memory_bytes": hardware.memory_bytes,
     }
     return variables
+
+
+def supports_dcgm(hardware: Hardware) -> bool:
+    """Return whether DCGM supports every card: it has nothing for GPUs that share the host's memory (GB10, Jetson)."""
+    from agent.machine.gpu import INTEGRATED
+
+    shared = (gpu for gpu in hardware.gpus if INTEGRATED.search(gpu.name) or gpu.device_id == GB10)
+    return bool(hardware.gpus) and not any(shared)

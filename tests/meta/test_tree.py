@@ -36,6 +36,9 @@ def test_the_wheel_holds_exactly_what_git_keeps(tmp_path: Path) -> None:
                    cwd=REPOSITORY, check=True, capture_output=True, timeout=100)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         members = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    beside = {name for name in members if ".data/" in name}
+    assert [name.partition(".data/")[2] for name in beside] == ["data/share/man/man1/firstlight.1"]
+    members -= beside
     assert members - expected == set()
     assert expected - members - {"agent/_data/images/.gitkeep"} == set()
 
