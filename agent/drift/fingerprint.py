@@ -1,0 +1,34 @@
+"""Takes the fingerprint of a machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.drift.areas import AREAS
+from agent.machine.recorded import RecordingMachine
+from agent.model.drift import Facts, Fingerprint
+from agent.model.errors import Missing, Unobservable
+
+if TYPE_CHECKING:
+    from agent.machine.api import Machine
+    from agent.model.hardware import Hardware
+    from agent.model.profile import ResolvedProfile
+
+
+def observe_fingerprint(machine: Machine, hardware: Hardware, resolved: ResolvedProfile) -> Fingerprint:
+    """Return the facts of every area; each file is read and each command run once."""
+    once = RecordingMachine(machine)
+    facts: Facts = {}
+    unread: dict[str, str] = {}
+    for area in AREAS:
+        try:
+            facts[area.name] = dict(sorted(area.observe(once).items()))
+        except Missing:
+            facts[area.name] = {}
+        except Unobservable as error:
+            unread[area.name] = error.message
+    return Fingerprint(
+        machine=hardware.hostname, profile=resolved.profile.name, profile_digest=resolved.digest,
+        system=f"{hardware.distribution} {hardware.distribution_version} {hardware.architecture}",
+        taken=machine.clock(), facts=facts, unread=unread,
+    )
