@@ -76,13 +76,13 @@ class DriftWatch:
         if PROFILE in against:
             found, blind = look.against_profile(self._check())
             drifts, unseen = drifts + found, unseen | blind
-        for before, name in ((baseline and baseline.fingerprint, BASELINE), (other, other.machine if other else "")):
+        for before, name in ((baseline.fingerprint if baseline else None, BASELINE), (other, other.machine if other else "")):
             if before is not None:
                 found, blind = look.against(before, name)
                 drifts, unseen = drifts + found, unseen | blind
         if only:
             drifts = [drift for drift in drifts if _named(drift, only)]
-        report = DriftReport(self.fingerprint, tuple(drifts), unseen, (), baseline, tuple(against))
+        report = DriftReport(look.now, tuple(drifts), unseen, (), baseline, tuple(against), look.ignore)
         return self._noted(report, look, warn) if save and not only and self._app.recording is None else report
 
     def _noted(self, report: DriftReport, look: Look, warn: Callable[[str], None]) -> DriftReport:

@@ -33,7 +33,7 @@ def report_to_document(report: DriftReport, *, facts: bool = False) -> dict[str,
     """Return one look for drift as a JSON object; with all facts when asked for."""
     baseline = report.baseline
     document: dict[str, Any] = {
-        "head": head(report.fingerprint) | {"drifts": len(report.drifts)},
+        "head": head(report.fingerprint) | {"drifts": len(report.drifts), "ignore": list(report.ignore)},
         "against": list(report.against),
         "baseline": None if baseline is None else {
             "accepted": baseline.accepted, "reason": baseline.reason, "by": baseline.by},

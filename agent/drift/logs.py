@@ -25,6 +25,7 @@ JOURNAL_ARGV = ("journalctl", "-q", "--no-pager", "-o", "json", "--output-fields
                 *(f"SYSLOG_IDENTIFIER={name}" for name in ("sudo", "useradd", "usermod", "userdel", "groupadd", "groupmod",
                                                           "groupdel", "gpasswd", "adduser", "chsh")))
 _LIMIT_BYTES = 16 << 20
+_MOVED = re.compile(r"([^\s,()]+):\w+ \(")
 _SUDO = re.compile(r"\s*(\S+) : .*?COMMAND=(.*)", re.DOTALL)
 
 
@@ -39,11 +40,12 @@ class PackageEvent:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that went on from `start` to `end`, and how to say it."""
+    """Something that went on from `start` to `end`, and how to say it. `packages`: what apt says it moved."""
 
     start: float
     end: float
     said: str
+    packages: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,9 @@ def parse_apt_history(text: str, zone: tzinfo | None) -> Iterator[Span]:
             start = _time(fields["Start-Date"], zone)
             who = f", asked for by {fields['Requested-By']}" if "Requested-By" in fields else ""
             said = without_secrets(fields.get("Commandline", "apt")) + who
-            yield Span(start, _time(fields.get("End-Date", fields["Start-Date"]), zone), said)
+            moved = "".join(fields.get(kind, "") for kind in ("Install", "Upgrade", "Downgrade", "Reinstall", "Remove", "Purge"))
+            yield Span(start, _time(fields.get("End-Date", fields["Start-Date"]), zone), said,
+                       frozenset(_MOVED.findall(moved)))
 
 
 def parse_messages(text: str) -> tuple[tuple[Span, ...], tuple[Message, ...]]:

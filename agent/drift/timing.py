@@ -46,8 +46,8 @@ def _by_dpkg(item: Difference, earliest: float, logs: Logs) -> tuple[float, str]
     if not events:
         return None
     last = events[-1]
-    by = [span.said for span in logs.spans if span.start - SLACK_S <= last.time <= span.end + SLACK_S]
-    return last.time, by[0] if by else f"dpkg ({last.action})"
+    by = [span.said for span in logs.spans if name in span.packages and span.start <= last.time <= span.end]
+    return last.time, by[-1] if by else f"dpkg ({last.action})"
 
 
 def _by_accounts(item: Difference, earliest: float, logs: Logs) -> tuple[float, str] | None:

@@ -101,6 +101,7 @@ class DriftReport:
     ended: tuple[KeptDrift, ...] = ()
     baseline: Baseline | None = None
     against: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
 
 
 def digest_of(facts: dict[str, str]) -> str:

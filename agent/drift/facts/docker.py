@@ -56,7 +56,7 @@ def parse_repositories(text: str) -> dict[str, str]:
         repositories: dict[str, dict[str, str]] = json.loads(text)["Repositories"]
     except (ValueError, KeyError, TypeError) as error:
         raise Unobservable(f"repositories.json: damaged: {error}") from error
-    found = {}
+    found: dict[str, str] = {}
     for names in repositories.values():
         digests = {image: name.partition("@")[2] for name, image in names.items() if "@" in name}
         found |= {name: _image(image, digests.get(image, "")) for name, image in names.items() if "@" not in name}

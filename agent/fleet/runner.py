@@ -1,0 +1,158 @@
+"""Asks the machines of an Ansible inventory one question, through ansible-runner and SSH.
+
+Unlike a run on this machine (agent/provision/runner.py), the environment keeps what SSH needs: home and agent.
+A private folder is used once; the event handler only enqueues.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.fleet.answers import Answer, Reach, answer_of
+from agent.model.errors import ProvisionError, UsageError
+from agent.resources import playbooks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+MAX_FORKS = 50
+CONNECT_S = 10
+KEPT = ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "KRB5CCNAME", "ANSIBLE_VAULT_PASSWORD_FILE",
+        "ANSIBLE_HOST_KEY_CHECKING", "ANSIBLE_PRIVATE_KEY_FILE", "ANSIBLE_SSH_ARGS")
+FROM_RUNNER = ("AWX_ISOLATED_DATA_DIR", "ANSIBLE_CALLBACK_PLUGINS", "ANSIBLE_STDOUT_CALLBACK",
+               "ANSIBLE_RETRY_FILES_ENABLED")
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Which machines, and how to reach them. `deadline_s`: how long one machine may take to answer one question."""
+
+    inventory: str
+    hosts: tuple[str, ...]
+    forks: int = MAX_FORKS
+    become: bool = False
+    deadline_s: int = 120
+
+
+def load_hosts(inventory: str, limit: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the hosts of an inventory in its order; with `limit`, those whose name or group is one of these.
+
+    Raises UsageError for an inventory that cannot be read, a pattern without hosts, an inventory without hosts.
+    """
+    from fnmatch import fnmatchcase
+
+    from ansible_runner import get_inventory  # noqa: TID251 - beside agent/provision/runner.py, which is about localhost
+
+    if not inventory.endswith(",") and not Path(inventory).exists():
+        raise UsageError(f"{inventory}: no such inventory", "name an Ansible inventory: -i FILE or FOLDER")
+    with tempfile.TemporaryDirectory(prefix="firstlight-") as private:
+        listed, complaint = get_inventory(action="list", inventories=[inventory], response_format="json", quiet=True,
+                                          private_data_dir=private, envvars=_environment(Path(private)))
+    if not isinstance(listed, dict):
+        raise UsageError(f"{inventory}: cannot be read: {complaint or listed}", f"see: ansible-inventory -i {inventory} --list")
+    groups = {name: _members(listed, name) for name in listed if name != "_meta"}
+    hosts = tuple(dict.fromkeys(groups.get("all") or ()))
+    for pattern in limit:
+        if not any(fnmatchcase(name, pattern) for name in (*hosts, *groups)):
+            raise UsageError(f"--limit {pattern}: no machine and no group of this name in {inventory}")
+    if limit:
+        chosen = {host for name, members in groups.items() if any(fnmatchcase(name, each) for each in limit)
+                  for host in members}
+        hosts = tuple(host for host in hosts if host in chosen or any(fnmatchcase(host, each) for each in limit))
+    if not hosts:
+        raise UsageError(f"{inventory}: holds no machines", f"see: ansible-inventory -i {inventory} --graph")
+    return hosts
+
+
+def _members(listed: Mapping[str, Any], group: str) -> list[str]:
+    body = listed.get(group) or {}
+    found = list(body.get("hosts") or [])
+    for child in body.get("children") or []:
+        found += _members(listed, child)
+    return found
+
+
+def ask(fleet: Fleet, words: Sequence[str], *, hosts: Sequence[str] | None = None,
+        on_answer: Callable[[Answer], None] = lambda answer: None) -> dict[str, Answer]:
+    """Run `firstlight WORDS` on every machine (or on `hosts`) and return the answers by host, each host once.
+
+    Raises ProvisionError when ansible cannot be started. `on_answer` is told of each answer as it comes.
+    """
+    from ansible_runner import Runner  # noqa: TID251
+    from ansible_runner.exceptions import AnsibleRunnerException  # noqa: TID251
+
+    wanted = tuple(fleet.hosts if hosts is None else hosts)
+    answers: dict[str, Answer] = {}
+    events: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
+    lines: list[str] = []
+
+    def drain() -> bool:
+        while not events.empty():
+            event = events.get()
+            if event.get("event") in ("error", "warning", "system_warning"):
+                lines.append(str(event.get("stdout", "")).strip())
+            if (answer := answer_of(event, fleet.deadline_s)) is not None and answer.host in wanted:
+                answers[answer.host] = answer
+                on_answer(answer)
+        return False
+
+    def enqueue(event: Mapping[str, Any]) -> bool:
+        events.put(event)
+        return True
+
+    private = Path(tempfile.mkdtemp(prefix="firstlight-fleet-"))
+    try:
+        Runner(_configured(fleet, wanted, words, private), event_handler=enqueue, cancel_callback=drain).run()
+    except AnsibleRunnerException as error:
+        raise ProvisionError(f"ansible-runner: {error}") from error
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+    drain()
+    silent = "; ".join(line for line in lines[-3:] if line) or "ansible ended without a word about it"
+    return {host: answers.get(host) or Answer(host, Reach.FAILED, problem=silent) for host in wanted}
+
+
+def _configured(fleet: Fleet, hosts: Sequence[str], words: Sequence[str], private: Path) -> Any:
+    from ansible_runner import RunnerConfig  # noqa: TID251
+
+    program = Path(sys.executable).with_name("ansible-playbook")
+    if not program.exists():
+        raise ProvisionError(f"{program} does not exist", "install Firstlight again: ansible-core is missing")
+    (private / "env").mkdir(mode=0o700)
+    (private / "env" / "extravars").write_text(json.dumps({"firstlight_words": list(words)}), encoding="utf-8")
+    (private / "hosts").write_text("\n".join(hosts) + "\n", encoding="utf-8")
+    ours = _environment(private) | {"ANSIBLE_TASK_TIMEOUT": str(fleet.deadline_s)}
+    config = RunnerConfig(
+        private_data_dir=str(private), playbook=str(playbooks() / "fleet.yml"), inventory=fleet.inventory,
+        limit=f"@{private / 'hosts'}", forks=max(1, min(fleet.forks, MAX_FORKS)), ident="fleet", quiet=True,
+        cmdline="--become" if fleet.become else None, envvars=ours | {"AWX_LIB_DIRECTORY": ""},
+        fact_cache_type="memory", suppress_env_files=True,
+    )
+    config.prepare()
+    config.env = ours | {name: config.env[name] for name in FROM_RUNNER if name in config.env}
+    config.command = [str(program), *config.command[1:]]
+    config.pexpect_timeout = 0.25
+    config.suppress_output_file = True
+    return config
+
+
+def _environment(private: Path) -> dict[str, str]:
+    """Return what ansible and ssh see of an environment."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "TERM": "dumb", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "MAX_EVENT_RES": str(16 << 20),
+        "ANSIBLE_HOME": str(private / "home"), "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp"), "ANSIBLE_CONFIG": os.devnull,
+        "ANSIBLE_GATHERING": "explicit", "ANSIBLE_PIPELINING": "1", "ANSIBLE_TIMEOUT": str(CONNECT_S),
+        "ANSIBLE_NOCOLOR": "1", "ANSIBLE_NOCOWS": "1", "ANSIBLE_DEPRECATION_WARNINGS": "False",
+        "ANSIBLE_PYTHON_INTERPRETER": "auto_silent",
+    }
