@@ -1,4 +1,4 @@
-"""Joins fingerprint, checks, baseline and history for `firstlight drift`; the part of the composition root for drift."""
+"""The part of the composition root for `firstlight drift`: joins fingerprint, checks, baseline and history."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from agent.app import App
     from agent.check import Check
-    from agent.drift.look import Look
     from agent.drift.logs import Span
+    from agent.drift.look import Look
     from agent.model.drift import Drift, KeptDrift
     from agent.model.finding import Report
     from agent.state.drifts import Drifts
@@ -57,14 +57,24 @@ class DriftWatch:
         taken = self.fingerprint
         old = self.find_baseline()
         if areas and old is not None:
-            kept = {**old.fingerprint.facts, **{area: taken.facts[area] for area in areas if area in taken.facts}}
+            kept = {
+                **old.fingerprint.facts,
+                **{area: taken.facts[area] for area in areas if area in taken.facts},
+            }
             taken = replace(taken, facts=kept, unread={**old.fingerprint.unread, **taken.unread})
         baseline = Baseline(taken, self._app.machine.clock(), reason, by)
         self.store.accept(baseline)
         return baseline
 
-    def look(self, *, against: Sequence[str] = (), only: Sequence[str] = (), other: Fingerprint | None = None,
-             save: bool = True, warn: Callable[[str], None] = lambda text: None) -> DriftReport:
+    def look(
+        self,
+        *,
+        against: Sequence[str] = (),
+        only: Sequence[str] = (),
+        other: Fingerprint | None = None,
+        save: bool = True,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> DriftReport:
         """Look once. `against`: profile, baseline, or both; `other`: another fingerprint instead of the baseline.
 
         `only` limits to areas of the fingerprint and to checks. What is found is kept in the history of drifts.
@@ -76,14 +86,19 @@ class DriftWatch:
         if PROFILE in against:
             found, blind = look.against_profile(self._check())
             drifts, unseen = drifts + found, unseen | blind
-        for before, name in ((baseline.fingerprint if baseline else None, BASELINE), (other, other.machine if other else "")):
+        for before, name in (
+            (baseline.fingerprint if baseline else None, BASELINE),
+            (other, other.machine if other else ""),
+        ):
             if before is not None:
                 found, blind = look.against(before, name)
                 drifts, unseen = drifts + found, unseen | blind
         if only:
             drifts = [drift for drift in drifts if _named(drift, only)]
         report = DriftReport(look.now, tuple(drifts), unseen, (), baseline, tuple(against), look.ignore)
-        return self._noted(report, look, warn) if save and not only and self._app.recording is None else report
+        return (
+            self._noted(report, look, warn) if save and not only and self._app.recording is None else report
+        )
 
     def _noted(self, report: DriftReport, look: Look, warn: Callable[[str], None]) -> DriftReport:
         """Keep the report's drifts; return it with those that ended, and what put them back."""
@@ -91,8 +106,10 @@ class DriftWatch:
 
         gone: list[KeptDrift] = []
         try:
-            for kept in ended(look.known, report.drifts, report.against, report.unseen):
-                gone.append(replace(kept, ended=report.fingerprint.taken, put_back=look.put_back(kept)))
+            gone = [
+                replace(kept, ended=report.fingerprint.taken, put_back=look.put_back(kept))
+                for kept in ended(look.known, report.drifts, report.against, report.unseen)
+            ]
             drifts = [drift for drift in report.drifts if drift.against in (PROFILE, BASELINE)]
             self.store.note(report.fingerprint.machine, report.fingerprint.taken, drifts, gone)
         except StateError as error:
@@ -108,9 +125,17 @@ class DriftWatch:
         if self._app.recording is None and self._has_state():
             known = self.store.open_drifts(self.fingerprint.machine)
             last_look = max(self.store.last_look(self.fingerprint.machine), last_look)
+            if last_look > self.fingerprint.taken:  # the clock was wrong then, or is now
+                last_look = 0.0
             runs = self._own_runs(last_look)
-        return Look(self._app.machine, self.fingerprint, known=known, last_look=last_look, runs=runs,
-                    ignore=self._app.resolved.profile.drift.ignore)
+        return Look(
+            self._app.machine,
+            self.fingerprint,
+            known=known,
+            last_look=last_look,
+            runs=runs,
+            ignore=self._app.resolved.profile.drift.ignore,
+        )
 
     def _own_runs(self, moment: float) -> list[Span]:
         """Return our own applies since a moment; none when the history cannot be read."""
@@ -134,7 +159,8 @@ class DriftWatch:
     def _check(self) -> Report:
         """Run the quick checks whose values a role keeps."""
         chosen: dict[str, Check[object]] = {
-            check_id: check for check_id, check in self._app.checks().items() if check.remedy.role}
+            check_id: check for check_id, check in self._app.checks().items() if check.remedy.role
+        }
         return self._app.observe(chosen, level="quick")[0]
 
 
@@ -153,6 +179,7 @@ def load_fingerprint(name: str) -> Fingerprint:
     try:
         document = json.loads(Path(name).read_bytes())
     except (OSError, ValueError) as error:
-        raise FirstlightError(f"{name}: cannot be read: {error}",
-                              "name a file made by: firstlight drift --facts -o json") from error
+        raise FirstlightError(
+            f"{name}: cannot be read: {error}", "name a file made by: firstlight drift --facts -o json"
+        ) from error
     return fingerprint_from_document(document, name)

@@ -19,17 +19,26 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("--against", default="", metavar="profile|baseline|FILE",
-                        help="compare with this alone (default: profile and, once accepted, baseline)")
-    parser.add_argument("--since", metavar="WHEN",
-                        help="what came or went since then: 2h, 3d, 2026-11-21, '2026-11-21 14:00'")
+    parser.add_argument(
+        "--against",
+        default="",
+        metavar="profile|baseline|FILE",
+        help="compare with this alone (default: profile and, once accepted, baseline)",
+    )
+    parser.add_argument(
+        "--since", metavar="WHEN", help="what came or went since then: 2h, 3d, 2026-11-21, '2026-11-21 14:00'"
+    )
     parser.add_argument("--accept", metavar="REASON", help="make the machine as it is now its baseline")
     options.add_only(parser, "AREA|CHECK")
     options.add_profile(parser)
     options.add_machine(parser)
     options.add_output(parser)
-    parser.add_argument("--facts", action="store_true", help="with -o json: the whole fingerprint too, for --against FILE")
-    parser.add_argument("--no-save", action="store_true", help="do not keep what is found in the history of drifts")
+    parser.add_argument(
+        "--facts", action="store_true", help="with -o json: the whole fingerprint too, for --against FILE"
+    )
+    parser.add_argument(
+        "--no-save", action="store_true", help="do not keep what is found in the history of drifts"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,9 +72,13 @@ def _looked(app: App, args: argparse.Namespace) -> DriftReport:
         if against == (BASELINE,) and app.drift.find_baseline() is None:
             from agent.model.errors import UsageError
 
-            raise UsageError(f"{app.hardware.hostname} has no baseline", "make one: firstlight drift --accept 'REASON'")
+            raise UsageError(
+                f"{app.hardware.hostname} has no baseline", "make one: firstlight drift --accept 'REASON'"
+            )
         return app.drift.look(against=against, only=options.only(args), save=save, warn=terminal.warn)
-    return app.drift.look(other=load_fingerprint(args.against), only=options.only(args), save=save, warn=terminal.warn)
+    return app.drift.look(
+        other=load_fingerprint(args.against), only=options.only(args), save=save, warn=terminal.warn
+    )
 
 
 def _accept(app: App, args: argparse.Namespace) -> int:
@@ -111,7 +124,9 @@ def moment_of(text: str, now: float) -> float:
     except ValueError as error:
         from agent.model.errors import UsageError
 
-        raise UsageError(f"drift: --since {text}: no time", "write 2h, 3d, 2026-11-21 or '2026-11-21 14:00'") from error
+        raise UsageError(
+            f"drift: --since {text}: no time", "write 2h, 3d, 2026-11-21 or '2026-11-21 14:00'"
+        ) from error
 
 
 def _who() -> str:

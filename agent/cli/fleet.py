@@ -16,35 +16,65 @@ if TYPE_CHECKING:
     from agent.fleet.answers import Answer
     from agent.fleet.runner import Fleet
 
+ACTIONS = {
+    "status": "who answers, and what its last check said",
+    "check": "check them all",
+    "drift": "what changed on each, and who differs from its like",
+    "apply": "apply ring by ring; stops after a bad ring",
+}
 DEADLINE_S = {"status": 30, "check": 120, "drift": 120, "apply": 1800}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, meaning in (("status", "who answers, and what its last check said"), ("check", "check them all"),
-                          ("drift", "what changed on each, and who differs from its like"),
-                          ("apply", "apply ring by ring; stops after a bad ring")):
+    for name, meaning in ACTIONS.items():
         action = actions.add_parser(name, help=meaning)
-        action.add_argument("-i", "--inventory", metavar="INVENTORY", help="an Ansible inventory: file, folder or `host,`")
-        action.add_argument("--limit", action="append", default=[], metavar="HOST|GROUP", help="only these; may be repeated")
-        action.add_argument("--forks", type=int, default=50, metavar="COUNT", help="machines asked at once (50, the most)")
-        action.add_argument("--become", action="store_true", help="become root there, as Ansible does")
-        action.add_argument("--deadline", type=int, default=DEADLINE_S[name], metavar="SECONDS",
-                            help=f"for one machine's answer ({DEADLINE_S[name]})")
+        _add_machines(action, DEADLINE_S[name])
         options.add_output(action)
         if name in ("check", "drift"):
             action.add_argument("--to", metavar="DIR", help="keep each machine's answer as DIR/HOST.json")
         if name == "check":
             options.add_level(action)
         if name == "drift":
-            action.add_argument("--from", dest="source", metavar="DIR", help="read collected answers instead of asking")
+            action.add_argument(
+                "--from", dest="source", metavar="DIR", help="read collected answers instead of asking"
+            )
         if name == "apply":
-            options.add_only(action, "ROLE")
-            action.add_argument("--rings", default="", metavar="SIZES", help="as Ansible's serial (1,10%%,50%%)")
-            action.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal")
-            action.add_argument("--allow-disruption", action="store_true",
-                                help="also do what disturbs running containers or GPU work")
+            _add_rollout(action)
+
+
+def _add_machines(action: argparse.ArgumentParser, deadline_s: int) -> None:
+    action.add_argument(
+        "-i", "--inventory", metavar="INVENTORY", help="an Ansible inventory: file, folder or `host,`"
+    )
+    action.add_argument(
+        "--limit", action="append", default=[], metavar="HOST|GROUP", help="only these; comma separated"
+    )
+    action.add_argument(
+        "--forks", type=int, default=50, metavar="COUNT", help="machines asked at once (50, the most)"
+    )
+    action.add_argument("--become", action="store_true", help="become root there, as Ansible does")
+    action.add_argument(
+        "--deadline",
+        type=int,
+        default=deadline_s,
+        metavar="SECONDS",
+        help=f"for one machine's answer ({deadline_s})",
+    )
+
+
+def _add_rollout(action: argparse.ArgumentParser) -> None:
+    options.add_only(action, "ROLE")
+    action.add_argument(
+        "--rings", default="", metavar="SIZES", help="as Ansible's serial; default 1,10%%,50%%"
+    )
+    action.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal")
+    action.add_argument(
+        "--allow-disruption",
+        action="store_true",
+        help="also do what disturbs running containers or GPU work",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,8 +83,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.action == "drift" and args.source:
         return fleet_actions.drift_from(args)
-    return {"status": fleet_actions.status, "check": fleet_actions.check, "drift": fleet_actions.drift,
-            "apply": fleet_actions.apply}[args.action](args)
+    return {
+        "status": fleet_actions.status,
+        "check": fleet_actions.check,
+        "drift": fleet_actions.drift,
+        "apply": fleet_actions.apply,
+    }[args.action](args)
 
 
 def fleet_of(args: argparse.Namespace) -> Fleet:
@@ -66,8 +100,10 @@ def fleet_of(args: argparse.Namespace) -> Fleet:
     if not args.inventory:
         raise UsageError(f"fleet {args.action}: which machines?", "name an Ansible inventory: -i FILE")
     if not 1 <= args.forks <= MAX_FORKS:
-        raise UsageError(f"fleet: --forks {args.forks}: 1 to {MAX_FORKS}",
-                         "for more machines than one controller can ask, see docs/fleet.md")
+        raise UsageError(
+            f"fleet: --forks {args.forks}: 1 to {MAX_FORKS}",
+            "for more machines than one controller can ask, see docs/fleet.md",
+        )
     if args.deadline < 1:
         raise UsageError(f"fleet: --deadline {args.deadline}: at least one second")
     inventory = args.inventory if args.inventory.endswith(",") else str(Path(args.inventory).absolute())

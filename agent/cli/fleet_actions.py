@@ -71,15 +71,23 @@ def drift_from(args: argparse.Namespace) -> int:
         except FirstlightError as error:
             broken[file.stem] = error.message
     if not heads and not broken:
-        raise UsageError(f"{args.source}: holds no reports (*.json)", "collect them: firstlight fleet drift --to DIR")
+        raise UsageError(
+            f"{args.source}: holds no reports (*.json)", "collect them: firstlight fleet drift --to DIR"
+        )
     cohorts = _documents(compare_cohorts(heads, lambda head: load_report(head.file), OWN))
     drifted = sorted(head.machine for head in heads if head.drifts)
     if args.output == "text":
         sys.stdout.write(render_cohorts(cohorts))
         sys.stdout.writelines(f"{name}: {reason}\n" for name, reason in broken.items())
-        sys.stdout.write(f"{len(heads)} reports, {len(drifted)} with drifts of their own, {len(broken)} not readable\n")
+        sys.stdout.write(
+            f"{len(heads)} reports, {len(drifted)} with drifts of their own, {len(broken)} not readable\n"
+        )
     else:
-        sys.stdout.write(render_envelope({"cohorts": cohorts, "drifted": drifted, "unreadable": broken}, command="fleet drift"))
+        sys.stdout.write(
+            render_envelope(
+                {"cohorts": cohorts, "drifted": drifted, "unreadable": broken}, command="fleet drift"
+            )
+        )
     if any(cohort["odd"] for cohort in cohorts) or drifted:
         return ExitCode.FAILED
     return ExitCode.DEGRADED if broken else ExitCode.OK
@@ -94,16 +102,33 @@ def apply(args: argparse.Namespace) -> int:
     words = ["apply", "--yes", "-o", "json"]
     words += ["--only", ",".join(options.only(args))] if args.only else []
     words += ["--allow-disruption"] if args.allow_disruption else []
-    done = roll_out(fleet.hosts, sizes, lambda hosts, said: ask(fleet, said, hosts=hosts, on_answer=progress), words, _said)
+    done = roll_out(
+        fleet.hosts,
+        sizes,
+        lambda hosts, said: ask(fleet, said, hosts=hosts, on_answer=progress),
+        words,
+        _said,
+    )
     rows = _rollout_rows(done)
     if args.output == "json":
         rings = [{"number": ring.number, "hosts": ring.hosts, "bad": ring.bad} for ring in done.rings]
-        sys.stdout.write(render_envelope({"rings": rings, "unreachable": done.unreachable, "waiting": done.waiting,
-                                          "machines": _machines(rows)}, command="fleet apply"))
+        sys.stdout.write(
+            render_envelope(
+                {
+                    "rings": rings,
+                    "unreachable": done.unreachable,
+                    "waiting": done.waiting,
+                    "machines": _machines(rows),
+                },
+                command="fleet apply",
+            )
+        )
     else:
         sys.stdout.write(render_table(rows))
         if done.stopped:
-            sys.stdout.write(f"stopped after ring {done.rings[-1].number}; {len(done.waiting)} machines wait\n")
+            sys.stdout.write(
+                f"stopped after ring {done.rings[-1].number}; {len(done.waiting)} machines wait\n"
+            )
     if done.stopped:
         return ExitCode.FAILED
     return ExitCode.DEGRADED if done.unreachable else ExitCode.OK
@@ -113,7 +138,9 @@ def _require_yes(args: argparse.Namespace, machines: int, rings: int) -> None:
     if args.yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError("there is no terminal to ask at", "look with fleet drift first, then: fleet apply --yes")
+        raise UsageError(
+            "there is no terminal to ask at", "look with fleet drift first, then: fleet apply --yes"
+        )
     sys.stderr.write(f"Apply on {machines} machines in {rings} rings? [y/N] ")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("nothing was applied")
@@ -131,7 +158,9 @@ def _rollout_rows(done: Rollout) -> list[Row]:
             if host in ring.bad:
                 rows.append((host, "bad", f"ring {ring.number}: {ring.bad[host]}"))
             elif host not in done.unreachable:
-                rows.append((host, "ok", f"ring {ring.number}: {len(ring.applied[host].data['changes'])} changes"))
+                rows.append(
+                    (host, "ok", f"ring {ring.number}: {len(ring.applied[host].data['changes'])} changes")
+                )
     return rows + [(host, "waiting", "a ring before it was bad") for host in done.waiting]
 
 
@@ -160,11 +189,17 @@ def _last(answer: Answer) -> Row:
     from agent.model.drift import time_text
 
     state = {0: "ok", 1: "fail"}.get(last["exit_code"], "degraded")
-    return (answer.host, state, f"{last['profile']}, {last['kind']} {time_text(last['started'])}: {last['summary']}")
+    return (
+        answer.host,
+        state,
+        f"{last['profile']}, {last['kind']} {time_text(last['started'])}: {last['summary']}",
+    )
 
 
 def _checked(answer: Answer) -> Row:
-    wrong = [finding for run in answer.data["runs"] for finding in run["findings"] if finding["verdict"] == "fail"]
+    wrong = [
+        finding for run in answer.data["runs"] for finding in run["findings"] if finding["verdict"] == "fail"
+    ]
     state = {0: "ok", 1: "fail"}.get(answer.data["exit_code"], "degraded")
     counts = ", ".join(f"{number} {name}" for name, number in answer.data["counts"].items() if number)
     return (answer.host, state, f"{counts}{': ' + wrong[0]['summary'] if wrong else ''}")
@@ -173,7 +208,11 @@ def _checked(answer: Answer) -> Row:
 def _drifted(answer: Answer) -> Row:
     count, unseen = len(answer.data["drifts"]), len(answer.data["unseen"])
     state = "drifted" if count else "degraded" if unseen else "ok"
-    return (answer.host, state, f"{count} drifts{f', {unseen} not compared' if unseen else ''}, {answer.duration_s:.0f} s")
+    return (
+        answer.host,
+        state,
+        f"{count} drifts{f', {unseen} not compared' if unseen else ''}, {answer.duration_s:.0f} s",
+    )
 
 
 def _keep(folder: str | None, answers: Mapping[str, Answer]) -> None:
@@ -183,12 +222,16 @@ def _keep(folder: str | None, answers: Mapping[str, Answer]) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for host, answer in answers.items():
             if answer.envelope is not None:
-                (Path(folder) / f"{host.replace('/', '_')}.json").write_text(json.dumps(answer.envelope), encoding="utf-8")
+                (Path(folder) / f"{host.replace('/', '_')}.json").write_text(
+                    json.dumps(answer.envelope), encoding="utf-8"
+                )
     except OSError as error:
         raise UsageError(f"{folder}: the answers cannot be kept: {error.strerror}") from error
 
 
-def _shown(args: argparse.Namespace, command: str, answers: Mapping[str, Answer], rows: Sequence[Row], *, wrong: bool) -> int:
+def _shown(
+    args: argparse.Namespace, command: str, answers: Mapping[str, Answer], rows: Sequence[Row], *, wrong: bool
+) -> int:
     if args.output == "json":
         _print_json(command, answers, rows)
     else:
@@ -198,9 +241,15 @@ def _shown(args: argparse.Namespace, command: str, answers: Mapping[str, Answer]
 
 def _print_json(command: str, answers: Mapping[str, Answer], rows: Sequence[Row], **more: Any) -> None:
     envelopes = {} if more else {host: answer.envelope for host, answer in answers.items() if answer.envelope}
-    machines = [{**machine, "duration_s": round(answers[machine["host"]].duration_s, 2)} for machine in _machines(rows)]
-    sys.stdout.write(render_envelope({"machines": machines, **more, **({"envelopes": envelopes} if envelopes else {})},
-                                     command=command))
+    machines = [
+        {**machine, "duration_s": round(answers[machine["host"]].duration_s, 2)}
+        for machine in _machines(rows)
+    ]
+    sys.stdout.write(
+        render_envelope(
+            {"machines": machines, **more, **({"envelopes": envelopes} if envelopes else {})}, command=command
+        )
+    )
 
 
 def _machines(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -24,8 +24,19 @@ if TYPE_CHECKING:
     from agent.drift.area import Area
 
 AREAS: tuple[Area, ...] = (
-    *packages.AREAS, *apt.AREAS, *kernel.AREAS, *firmware.AREAS, *sysctl.AREAS, *limits.AREAS, *units.AREAS,
-    *mounts.AREAS, *docker.AREAS, *cuda.AREAS, *accounts.AREAS, *cron.AREAS, *etc.AREAS,
+    *packages.AREAS,
+    *apt.AREAS,
+    *kernel.AREAS,
+    *firmware.AREAS,
+    *sysctl.AREAS,
+    *limits.AREAS,
+    *units.AREAS,
+    *mounts.AREAS,
+    *docker.AREAS,
+    *cuda.AREAS,
+    *accounts.AREAS,
+    *cron.AREAS,
+    *etc.AREAS,
 )
 BY_NAME = {area.name: area for area in AREAS}
 OWN = frozenset(area.name for area in AREAS if area.own)

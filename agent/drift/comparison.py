@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from agent.model.drift import Fingerprint
 
 
-
-def compare(before: Fingerprint, after: Fingerprint, *, ignore: Sequence[str] = (),
-            left_out: Collection[str] = ()) -> tuple[list[Difference], dict[str, str]]:
+def compare(
+    before: Fingerprint, after: Fingerprint, *, ignore: Sequence[str] = (), left_out: Collection[str] = ()
+) -> tuple[list[Difference], dict[str, str]]:
     """Return the differences in the order of the areas, and the areas that could not be compared, with the reason.
 
     `ignore` holds patterns of `AREA KEY`; `left_out` areas that say nothing here.

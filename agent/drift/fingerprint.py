@@ -28,7 +28,11 @@ def observe_fingerprint(machine: Machine, hardware: Hardware, resolved: Resolved
         except Unobservable as error:
             unread[area.name] = error.message
     return Fingerprint(
-        machine=hardware.hostname, profile=resolved.profile.name, profile_digest=resolved.digest,
+        machine=hardware.hostname,
+        profile=resolved.profile.name,
+        profile_digest=resolved.digest,
         system=f"{hardware.distribution} {hardware.distribution_version} {hardware.architecture}",
-        taken=machine.clock(), facts=facts, unread=unread,
+        taken=machine.clock(),
+        facts=facts,
+        unread=unread,
     )

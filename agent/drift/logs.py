@@ -21,9 +21,31 @@ if TYPE_CHECKING:
 
 DPKG_LOGS = ("/var/log/dpkg.log.1", "/var/log/dpkg.log")
 APT_LOGS = ("/var/log/apt/history.log",)
-JOURNAL_ARGV = ("journalctl", "-q", "--no-pager", "-o", "json", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER", "-n", "2000",
-                *(f"SYSLOG_IDENTIFIER={name}" for name in ("sudo", "useradd", "usermod", "userdel", "groupadd", "groupmod",
-                                                          "groupdel", "gpasswd", "adduser", "chsh")))
+JOURNAL_ARGV = (
+    "journalctl",
+    "-q",
+    "--no-pager",
+    "-o",
+    "json",
+    "--output-fields=MESSAGE,SYSLOG_IDENTIFIER",
+    "-n",
+    "2000",
+    *(
+        f"SYSLOG_IDENTIFIER={name}"
+        for name in (
+            "sudo",
+            "useradd",
+            "usermod",
+            "userdel",
+            "groupadd",
+            "groupmod",
+            "groupdel",
+            "gpasswd",
+            "adduser",
+            "chsh",
+        )
+    ),
+)
 _LIMIT_BYTES = 16 << 20
 _MOVED = re.compile(r"([^\s,()]+):\w+ \(")
 _SUDO = re.compile(r"\s*(\S+) : .*?COMMAND=(.*)", re.DOTALL)
@@ -80,7 +102,9 @@ def parse_dpkg_log(text: str, zone: tzinfo | None) -> Iterator[PackageEvent]:
     for line in text.splitlines():
         fields = line.split(" ")
         if len(fields) >= 5 and fields[2] in ("install", "upgrade", "remove", "purge"):
-            yield PackageEvent(_time(f"{fields[0]} {fields[1]}", zone), fields[2], fields[3].partition(":")[0])
+            yield PackageEvent(
+                _time(f"{fields[0]} {fields[1]}", zone), fields[2], fields[3].partition(":")[0]
+            )
 
 
 def parse_apt_history(text: str, zone: tzinfo | None) -> Iterator[Span]:
@@ -91,9 +115,16 @@ def parse_apt_history(text: str, zone: tzinfo | None) -> Iterator[Span]:
             start = _time(fields["Start-Date"], zone)
             who = f", asked for by {fields['Requested-By']}" if "Requested-By" in fields else ""
             said = without_secrets(fields.get("Commandline", "apt")) + who
-            moved = "".join(fields.get(kind, "") for kind in ("Install", "Upgrade", "Downgrade", "Reinstall", "Remove", "Purge"))
-            yield Span(start, _time(fields.get("End-Date", fields["Start-Date"]), zone), said,
-                       frozenset(_MOVED.findall(moved)))
+            moved = "".join(
+                fields.get(kind, "")
+                for kind in ("Install", "Upgrade", "Downgrade", "Reinstall", "Remove", "Purge")
+            )
+            yield Span(
+                start,
+                _time(fields.get("End-Date", fields["Start-Date"]), zone),
+                said,
+                frozenset(_MOVED.findall(moved)),
+            )
 
 
 def parse_messages(text: str) -> tuple[tuple[Span, ...], tuple[Message, ...]]:
@@ -131,7 +162,7 @@ def _has_utc() -> bool:
 def _time(text: str, zone: tzinfo | None) -> float:
     """Return `2026-11-21 16:00:01` (any blanks) in seconds since the epoch; 0 for what is no time."""
     try:
-        moment = datetime.strptime(" ".join(text.split()), "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - its zone follows
+        moment = datetime.strptime(" ".join(text.split()), "%Y-%m-%d %H:%M:%S")
     except ValueError:
         return 0.0
     return moment.replace(tzinfo=zone).timestamp() if zone else time.mktime(moment.timetuple())

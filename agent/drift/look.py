@@ -29,8 +29,16 @@ class Look:
     `last_look`: time of the look before this one, 0 = none. The logs are read only when something differs.
     """
 
-    def __init__(self, machine: Machine, now: Fingerprint, *, known: Known, last_look: float, runs: Sequence[Span],
-                 ignore: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        now: Fingerprint,
+        *,
+        known: Known,
+        last_look: float,
+        runs: Sequence[Span],
+        ignore: Sequence[str] = (),
+    ) -> None:
         self.machine, self.now, self.known = machine, now, known
         self.last_look, self.runs, self.ignore = last_look, runs, tuple(ignore)
         self._logs: Logs | None = None
@@ -42,11 +50,14 @@ class Look:
             self._logs = observe_logs(self.machine)
         return self._logs
 
-    def against(self, before: Fingerprint, name: str, left_out: frozenset[str] = frozenset()
-                ) -> tuple[list[Drift], dict[str, str]]:
+    def against(
+        self, before: Fingerprint, name: str, left_out: frozenset[str] = frozenset()
+    ) -> tuple[list[Drift], dict[str, str]]:
         """Return the drifts from another fingerprint of this machine (or of one like it), and what is unseen."""
         other = before.machine != self.now.machine
-        found, unseen = compare(before, self.now, ignore=self.ignore, left_out=left_out | (OWN if other else frozenset()))
+        found, unseen = compare(
+            before, self.now, ignore=self.ignore, left_out=left_out | (OWN if other else frozenset())
+        )
         drifts = []
         for item in found:
             kept = self._kept((name, item.area, item.key), item.after)
@@ -54,14 +65,21 @@ class Look:
                 drifts.append(kept.drift)
                 continue
             earliest = 0.0 if other else max(before.taken, self.last_look if name == "baseline" else 0.0)
+            earliest = earliest if earliest <= self.now.taken else 0.0
             changed, cause = explain(self.machine, item, earliest, self.logs, self.runs)
             drifts.append(Drift(name, item.area, item.key, item.before, item.after, changed, earliest, cause))
         return drifts, unseen
 
     def against_profile(self, report: Report) -> tuple[list[Drift], dict[str, str]]:
         """Return the failed findings that a role repairs as drifts, and what could not be looked at."""
-        unseen = {finding.check: finding.summary for finding in report.findings if finding.verdict is Verdict.UNKNOWN}
-        return [self._from_finding(finding) for finding in report.findings if finding.verdict is Verdict.FAIL], unseen
+        unseen = {
+            finding.check: finding.summary
+            for finding in report.findings
+            if finding.verdict is Verdict.UNKNOWN
+        }
+        return [
+            self._from_finding(finding) for finding in report.findings if finding.verdict is Verdict.FAIL
+        ], unseen
 
     def _from_finding(self, finding: Finding) -> Drift:
         key = f"{finding.check} {finding.subject}".strip()
@@ -70,8 +88,18 @@ class Look:
             return kept.drift
         changed = self._file_time(finding)
         cause = cause_at(changed, self.last_look, self.now.taken, self.logs, self.runs)
-        return Drift("profile", "check", key, finding.expected, finding.seen, changed, self.last_look, cause,
-                     finding.remedy.role or "", finding.summary)
+        return Drift(
+            "profile",
+            "check",
+            key,
+            finding.expected,
+            finding.seen,
+            changed,
+            self.last_look,
+            cause,
+            finding.remedy.role or "",
+            finding.summary,
+        )
 
     def _file_time(self, finding: Finding) -> float | None:
         """Return when the file changed that shows the finding, if it changed since the last look."""
@@ -82,7 +110,7 @@ class Look:
                     changed = self.machine.status(path).mtime
                 except Unobservable:
                     continue
-                if changed >= self.last_look:
+                if 0 < self.last_look <= changed:
                     return changed
         return None
 
@@ -95,13 +123,26 @@ class Look:
         item = Difference(kept.drift.area, kept.drift.key, kept.drift.after, kept.drift.before)
         changed, cause = explain(self.machine, item, self.last_look, self.logs, self.runs)
         at = f"{time_text(changed)} " if changed else ""
-        return f"{at}by {cause.removeprefix('perhaps ')}" if cause else f"{at}by hand or by a program that logs nothing"
+        return (
+            f"{at}by {cause.removeprefix('perhaps ')}"
+            if cause
+            else f"{at}by hand or by a program that logs nothing"
+        )
 
 
-def ended(known: Mapping[tuple[str, str, str], KeptDrift], drifts: Sequence[Drift], against: Sequence[str],
-          unseen: Mapping[str, str]) -> list[KeptDrift]:
+def ended(
+    known: Mapping[tuple[str, str, str], KeptDrift],
+    drifts: Sequence[Drift],
+    against: Sequence[str],
+    unseen: Mapping[str, str],
+) -> list[KeptDrift]:
     """Return the known drifts that are gone: looked for now, and not there."""
     still = {drift.identity for drift in drifts}
-    return [kept for identity, kept in known.items()
-            if identity not in still and kept.drift.against in against
-            and kept.drift.area not in unseen and kept.drift.key.partition(" ")[0] not in unseen]
+    return [
+        kept
+        for identity, kept in known.items()
+        if identity not in still
+        and kept.drift.against in against
+        and kept.drift.area not in unseen
+        and kept.drift.key.partition(" ")[0] not in unseen
+    ]

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
 
 SHOWN = 240
-_OTHERS = (".dpkg-old", ".dpkg-dist", ".dpkg-new", ".dpkg-tmp", ".ucf-old", ".ucf-dist", "~", ".swp", ".firstlight-")
+_OTHERS = (
+    ".dpkg-old",
+    ".dpkg-dist",
+    ".dpkg-new",
+    ".dpkg-tmp",
+    ".ucf-old",
+    ".ucf-dist",
+    "~",
+    ".swp",
+    ".firstlight-",
+)
 
 
 def text_value(text: str, comments: str = "#") -> str:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 SLACK_S = 2.0
 
 
-def explain(machine: Machine, item: Difference, earliest: float, logs: Logs, runs: Sequence[Span]) -> tuple[float | None, str]:
+def explain(
+    machine: Machine, item: Difference, earliest: float, logs: Logs, runs: Sequence[Span]
+) -> tuple[float | None, str]:
     """Return when a fact changed (None when nothing tells) and what did it ("" when no log tells).
 
     `earliest`: the fact was still the old one then (seconds since the epoch, 0 = not known). `runs` are our own.
@@ -35,7 +37,10 @@ def cause_at(changed: float | None, earliest: float, latest: float, logs: Logs, 
     """Return what went on when it changed; for an unknown time, our own run if one was the only thing that went on."""
     spans = (*runs, *logs.spans)
     if changed is not None:
-        return next((span.said for span in reversed(spans) if span.start - SLACK_S <= changed <= span.end + SLACK_S), "")
+        return next(
+            (span.said for span in reversed(spans) if span.start - SLACK_S <= changed <= span.end + SLACK_S),
+            "",
+        )
     between = [span for span in spans if earliest and earliest <= span.end and span.start <= latest]
     return f"perhaps {between[0].said}" if len(between) == 1 else ""
 

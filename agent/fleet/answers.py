@@ -61,7 +61,9 @@ def _told(host: str, result: Mapping[str, Any], said: str, duration_s: float) ->
         errors = envelope["errors"]
     except (ValueError, KeyError, TypeError):
         shown = str(result.get("stderr") or "").strip().splitlines()[-1:] or [said or "no JSON on its output"]
-        return Answer(host, Reach.FAILED, code, problem=f"exit code {code}: {shown[0][:300]}", duration_s=duration_s)
+        return Answer(
+            host, Reach.FAILED, code, problem=f"exit code {code}: {shown[0][:300]}", duration_s=duration_s
+        )
     if not envelope.get("ok"):
         why = "; ".join(str(error.get("message")) for error in errors) or f"exit code {code}"
         return Answer(host, Reach.FAILED, code, envelope, why, duration_s)

@@ -67,6 +67,12 @@ class _Comparison:
         areas = {area for head in heads for area in head.digests} - set(left_out)
         self._common = {area: found for area in areas if (found := self._majority(area)) is not None}
         self._divided = {area for area in areas - set(self._common) if self._speak_of(area) >= 2}
+        usual = self._common.items()
+        self._unlike = {
+            number: areas
+            for number, head in enumerate(heads)
+            if (self._divided or not usual <= head.digests.items()) and (areas := self._unlike_areas(head))
+        }
 
     def cohort(self, profile: str, system: str) -> Cohort:
         """Return the comparison's result."""
@@ -74,13 +80,18 @@ class _Comparison:
             return Cohort(profile, system, 1, ())
         usual = self._usual()
         kinds: dict[tuple[Difference, ...], list[tuple[str, tuple[dict[str, Any], ...]]]] = defaultdict(list)
-        for head in self._heads:
-            if areas := self._unlike(head):
-                report = self._load(head)
-                if found := self._differences(areas, usual, report.get("facts") or {}, head):
-                    kinds[found].append((head.machine, _own(report, found)))
+        for number, unlike in self._unlike.items():
+            head = self._heads[number]
+            report = self._load(head)
+            if found := self._differences(unlike, usual, report.get("facts") or {}, head):
+                kinds[found].append((head.machine, _own(report, found)))
         odd = [Odd(tuple(name for name, _ in each), kind, each[0][1]) for kind, each in kinds.items()]
-        return Cohort(profile, system, len(self._heads), tuple(sorted(odd, key=lambda one: (len(one.machines), one.machines))))
+        return Cohort(
+            profile,
+            system,
+            len(self._heads),
+            tuple(sorted(odd, key=lambda one: (len(one.machines), one.machines))),
+        )
 
     def _majority(self, area: str) -> str | None:
         """Return the digest that more than half of the cohort has."""
@@ -90,19 +101,25 @@ class _Comparison:
     def _speak_of(self, area: str) -> int:
         return sum(area in head.digests for head in self._heads)
 
-    def _unlike(self, head: Head) -> list[str]:
-        return [area for area, digest in head.digests.items()
-                if area in self._divided or (area in self._common and digest != self._common[area])]
+    def _unlike_areas(self, head: Head) -> list[str]:
+        return [
+            area
+            for area, digest in head.digests.items()
+            if area in self._divided or (area in self._common and digest != self._common[area])
+        ]
 
     def _usual(self) -> Facts:
         """Return the majority's facts of the areas in which any machine differs."""
-        wanted = {area for head in self._heads for area in self._unlike(head)}
+        wanted = {area for areas in self._unlike.values() for area in areas} - self._divided
         facts: Facts = {}
         for head in self._heads:
-            mine = {area for area in wanted - set(facts) - self._divided if head.digests.get(area) == self._common[area]}
+            if not wanted:
+                break
+            mine = {area for area in wanted if head.digests.get(area) == self._common[area]}
             if mine:
                 told = self._load(head).get("facts") or {}
                 facts |= {area: told[area] for area in mine if area in told}
+                wanted -= mine
         return facts | self._by_fact()
 
     def _by_fact(self) -> Facts:
@@ -114,10 +131,14 @@ class _Comparison:
             facts = self._load(head).get("facts") or {}
             for area in self._divided:
                 counted[area].update((facts.get(area) or {}).items())
-        return {area: {key: value for (key, value), count in found.items() if count >= self._needed}
-                for area, found in counted.items()}
+        return {
+            area: {key: value for (key, value), count in found.items() if count >= self._needed}
+            for area, found in counted.items()
+        }
 
-    def _differences(self, areas: Sequence[str], usual: Facts, facts: Facts, head: Head) -> tuple[Difference, ...]:
+    def _differences(
+        self, areas: Sequence[str], usual: Facts, facts: Facts, head: Head
+    ) -> tuple[Difference, ...]:
         found = []
         for area in areas:
             if area not in facts:
@@ -126,12 +147,20 @@ class _Comparison:
                 continue
             common, mine = usual.get(area, {}), facts[area]
             keys = sorted({*common, *mine})
-            found += [Difference(area, key, common.get(key, ""), mine.get(key, "")) for key in keys
-                      if common.get(key, "") != mine.get(key, "") and UNREAD not in (common.get(key), mine.get(key))]
-        return tuple(item for item in found
-                     if not any(fnmatchcase(f"{item.area} {item.key}", rule) for rule in self._ignore))
+            found += [
+                Difference(area, key, common.get(key, ""), mine.get(key, ""))
+                for key in keys
+                if common.get(key, "") != mine.get(key, "") and UNREAD not in (common.get(key), mine.get(key))
+            ]
+        return tuple(
+            item
+            for item in found
+            if not any(fnmatchcase(f"{item.area} {item.key}", rule) for rule in self._ignore)
+        )
 
 
 def _own(report: dict[str, Any], differences: Sequence[Difference]) -> tuple[dict[str, Any], ...]:
     named = {(item.area, item.key) for item in differences}
-    return tuple(drift for drift in report.get("drifts") or () if (drift.get("area"), drift.get("key")) in named)
+    return tuple(
+        drift for drift in report.get("drifts") or () if (drift.get("area"), drift.get("key")) in named
+    )

@@ -46,14 +46,24 @@ def load_head(file: Path) -> Head:
     try:
         return head_of(str(told["machine"]), told, file)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FirstlightError(f"{file}: not a drift report: {type(error).__name__}: {error}",
-                              "make one with: firstlight drift --facts -o json") from error
+        raise FirstlightError(
+            f"{file}: not a drift report: {type(error).__name__}: {error}",
+            "make one with: firstlight drift --facts -o json",
+        ) from error
 
 
 def head_of(machine: str, told: dict[str, Any], file: Path = Path()) -> Head:
     """Return the head in a JSON object, under the name its machine goes by. Raises KeyError, TypeError, ValueError."""
-    return Head(machine, str(told["profile"]), str(told["system"]), float(told["taken"]), int(told.get("drifts", 0)),
-                _shared(told["digests"]), tuple(told.get("ignore") or ()), file)
+    return Head(
+        machine,
+        str(told["profile"]),
+        str(told["system"]),
+        float(told["taken"]),
+        int(told.get("drifts", 0)),
+        _shared(told["digests"]),
+        tuple(told.get("ignore") or ()),
+        file,
+    )
 
 
 def load_report(file: Path) -> dict[str, Any]:
@@ -62,10 +72,13 @@ def load_report(file: Path) -> dict[str, Any]:
         document = json.loads(file.read_bytes())
         data = document["data"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FirstlightError(f"{file}: not a drift report: {error}", "make one with: firstlight drift --facts -o json"
-                              ) from error
+        raise FirstlightError(
+            f"{file}: not a drift report: {error}", "make one with: firstlight drift --facts -o json"
+        ) from error
     if not isinstance(data, dict):
-        said = "; ".join(str(each.get("message")) for each in document.get("errors") or () if isinstance(each, dict))
+        said = "; ".join(
+            str(each.get("message")) for each in document.get("errors") or () if isinstance(each, dict)
+        )
         raise FirstlightError(f"{file}: holds no report: {said or 'no data'}")
     return data
 
@@ -83,4 +96,6 @@ _known: dict[str, str] = {}
 
 def _shared(digests: dict[str, str]) -> dict[str, str]:
     """Return the digests with each text kept once: machines of a cohort share nearly all of them."""
-    return {_known.setdefault(area, area): _known.setdefault(digest, digest) for area, digest in digests.items()}
+    return {
+        _known.setdefault(area, area): _known.setdefault(digest, digest) for area, digest in digests.items()
+    }

@@ -66,19 +66,26 @@ def split(hosts: Sequence[str], sizes: str) -> list[tuple[str, ...]]:
     for word in (part.strip() for part in sizes.split(",")):
         match = re.fullmatch(r"(\d+)(%?)", word)
         if match is None or int(match[1]) == 0:
-            raise UsageError(f"--rings {sizes}: {word!r} is no size", "write counts and percents, as 1,10%,50%")
+            raise UsageError(
+                f"--rings {sizes}: {word!r} is no size", "write counts and percents, as 1,10%,50%"
+            )
         wanted.append(max(1, len(hosts) * int(match[1]) // 100) if match[2] else int(match[1]))
     rings: list[tuple[str, ...]] = []
     start = 0
     while start < len(hosts):
         size = wanted[min(len(rings), len(wanted) - 1)]
-        rings.append(tuple(hosts[start:start + size]))
+        rings.append(tuple(hosts[start : start + size]))
         start += size
     return rings
 
 
-def roll_out(hosts: Sequence[str], sizes: str, ask: Callable[[Sequence[str], Sequence[str]], dict[str, Answer]],
-             words: Sequence[str], on_ring: Callable[[Ring], None] = lambda ring: None) -> Rollout:
+def roll_out(
+    hosts: Sequence[str],
+    sizes: str,
+    ask: Callable[[Sequence[str], Sequence[str]], dict[str, Answer]],
+    words: Sequence[str],
+    on_ring: Callable[[Ring], None] = lambda ring: None,
+) -> Rollout:
     """Apply ring by ring and stop after the first bad one. `ask(hosts, words)` puts a question to machines.
 
     Rings are made of the machines that answer at the start, so that the first ring is never an empty one.
@@ -95,7 +102,9 @@ def roll_out(hosts: Sequence[str], sizes: str, ask: Callable[[Sequence[str], Seq
         ring = Ring(number, members, applied, verified)
         done.append(ring)
         on_ring(ring)
-        away |= {host: answer.problem for host, answer in applied.items() if answer.reach is Reach.UNREACHABLE}
+        away |= {
+            host: answer.problem for host, answer in applied.items() if answer.reach is Reach.UNREACHABLE
+        }
         if ring.bad:
             break
     reached = {host for ring in done for host in ring.hosts}

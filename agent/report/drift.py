@@ -19,20 +19,32 @@ WIDTH = 200
 def render_drift(report: DriftReport, *, program: str = "firstlight") -> str:
     """Return one look for drift: a line of what, a line of from and to, a line of when and by what."""
     taken = report.fingerprint
-    lines = [f"{visible(taken.machine)}: profile {taken.profile}, {taken.system}, {time_text(taken.taken)}", ""]
+    lines = [
+        f"{visible(taken.machine)}: profile {taken.profile}, {taken.system}, {time_text(taken.taken)}",
+        "",
+    ]
     if "profile" in report.against:
         lines += _section("the profile", [each for each in report.drifts if each.against == "profile"])
     if report.baseline is not None:
-        lines += _section(f"the baseline {_baseline(report.baseline)}",
-                          [each for each in report.drifts if each.against == "baseline"])
+        lines += _section(
+            f"the baseline {_baseline(report.baseline)}",
+            [each for each in report.drifts if each.against == "baseline"],
+        )
     elif "baseline" in report.against:
-        lines += [f"no baseline yet; when the machine is as you want it: {program} drift --accept 'REASON'", ""]
+        lines += [
+            f"no baseline yet; when the machine is as you want it: {program} drift --accept 'REASON'",
+            "",
+        ]
     others = [each for each in report.drifts if each.against not in ("profile", "baseline")]
     for name, drifts in groupby(others, key=lambda drift: drift.against):
         lines += _section(name, list(drifts))
     lines += _ended(report.ended)
     if report.unseen:
-        lines += ["not compared:", *(f"  {area}: {shortened(why, WIDTH)}" for area, why in report.unseen.items()), ""]
+        lines += [
+            "not compared:",
+            *(f"  {area}: {shortened(why, WIDTH)}" for area, why in report.unseen.items()),
+            "",
+        ]
     return "\n".join([*lines, _tally(report)]) + "\n"
 
 

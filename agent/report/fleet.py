@@ -21,7 +21,10 @@ def render_table(rows: Sequence[tuple[str, str, str]]) -> str:
     ordered = sorted(rows, key=lambda row: row[1] == "ok")
     counted = Counter(state for _, state, _ in rows)
     tally = ", ".join(f"{count} {state}" for state, count in counted.most_common())
-    lines = [f"{visible(name):{width}}  {state:{states}}  {shortened(said, WIDTH)}".rstrip() for name, state, said in ordered]
+    lines = [
+        f"{visible(name):{width}}  {state:{states}}  {shortened(said, WIDTH)}".rstrip()
+        for name, state, said in ordered
+    ]
     return "\n".join([*lines, "", f"{len(rows)} machines: {tally or 'none'}"]) + "\n"
 
 
@@ -29,8 +32,10 @@ def render_cohorts(cohorts: Sequence[Mapping[str, Any]]) -> str:
     """Return the cohorts, the odd ones out first, each with the facts it differs in."""
     lines: list[str] = []
     for cohort in cohorts:
-        lines.append(f"profile {cohort['profile']} on {cohort['system']}: {cohort['machines']} machines, "
-                     f"{_alike(cohort)}")
+        lines.append(
+            f"profile {cohort['profile']} on {cohort['system']}: {cohort['machines']} machines, "
+            f"{_alike(cohort)}"
+        )
         for odd in cohort["odd"]:
             lines += _odd(odd)
         lines.append("")
@@ -63,7 +68,8 @@ def render_own(host: str, drifts: Sequence[Mapping[str, Any]]) -> str:
     for drift in drifts[:SHOWN_FACTS]:
         name = drift["key"] if drift["area"] == "check" else f"{drift['area']} {drift['key']}"
         lines.append(f"  {visible(name)} (against the {drift['against']})")
-        lines.append(f"      was {_side(drift['before'])}; is {_side(drift['after'])}")
+        first, second = ("expected", "found") if drift["against"] == "profile" else ("was", "is")
+        lines.append(f"      {first} {_side(drift['before'])}; {second} {_side(drift['after'])}")
         lines.append(f"      {_origin(drift)}")
     if (left := len(drifts) - SHOWN_FACTS) > 0:
         lines.append(f"  and {left} more")
@@ -74,7 +80,9 @@ def _origin(drift: Mapping[str, Any]) -> str:
     by = f", by {shortened(str(drift['cause']), WIDTH)}" if drift.get("cause") else ""
     if drift.get("changed") is not None:
         return f"changed {time_text(drift['changed'])}{by}"
-    return f"changed after {time_text(drift['earliest'])}{by}" if drift.get("earliest") else f"no time known{by}"
+    return (
+        f"changed after {time_text(drift['earliest'])}{by}" if drift.get("earliest") else f"no time known{by}"
+    )
 
 
 def _side(value: str) -> str:

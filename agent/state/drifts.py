@@ -44,19 +44,32 @@ class Drifts:
         with self._guard(), self._db:
             self._db.execute(
                 "INSERT INTO baseline (machine, accepted, reason, who, fingerprint) VALUES (?, ?, ?, ?, ?)",
-                (machine, baseline.accepted, baseline.reason, baseline.by, json.dumps(asdict(baseline.fingerprint))))
+                (
+                    machine,
+                    baseline.accepted,
+                    baseline.reason,
+                    baseline.by,
+                    json.dumps(asdict(baseline.fingerprint)),
+                ),
+            )
             self._db.execute(
                 "UPDATE drift SET ended = ?, put_back = ? WHERE machine = ? AND against = 'baseline' AND ended IS NULL",
-                (baseline.accepted, f"accepted by {baseline.by}: {baseline.reason}", machine))
+                (baseline.accepted, f"accepted by {baseline.by}: {baseline.reason}", machine),
+            )
             self._db.execute(
                 "DELETE FROM baseline WHERE machine = ? AND id NOT IN (SELECT id FROM baseline WHERE machine = ?"
-                " ORDER BY id DESC LIMIT ?)", (machine, machine, KEPT_BASELINES))
+                " ORDER BY id DESC LIMIT ?)",
+                (machine, machine, KEPT_BASELINES),
+            )
 
     def find_baseline(self, machine: str) -> Baseline | None:
         """Return the newest accepted baseline of a machine, or None."""
         with self._guard():
-            row = self._db.execute("SELECT accepted, reason, who, fingerprint FROM baseline WHERE machine = ?"
-                                   " ORDER BY id DESC LIMIT 1", (machine,)).fetchone()
+            row = self._db.execute(
+                "SELECT accepted, reason, who, fingerprint FROM baseline WHERE machine = ?"
+                " ORDER BY id DESC LIMIT 1",
+                (machine,),
+            ).fetchone()
         return Baseline(Fingerprint(**json.loads(row[3])), *row[:3]) if row else None
 
     def last_look(self, machine: str) -> float:
@@ -71,14 +84,18 @@ class Drifts:
 
     def since(self, machine: str, moment: float) -> list[KeptDrift]:
         """Return the drifts that came, changed or ended since a moment, oldest first."""
-        return self._kept("machine = ? AND (ended >= ? OR (ended IS NULL AND first_seen >= ?))", machine, moment, moment)
+        return self._kept(
+            "machine = ? AND (ended >= ? OR (ended IS NULL AND first_seen >= ?))", machine, moment, moment
+        )
 
     def note(self, machine: str, taken: float, drifts: Sequence[Drift], ended: Sequence[KeptDrift]) -> None:
         """Keep what a look has found: new drifts, those that are still there, those that are gone (with put_back)."""
         known = self.open_drifts(machine)
         with self._guard(), self._db:
-            self._db.execute("INSERT INTO look VALUES (?, ?) ON CONFLICT (machine) DO UPDATE SET taken = excluded.taken",
-                             (machine, taken))
+            self._db.execute(
+                "INSERT INTO look VALUES (?, ?) ON CONFLICT (machine) DO UPDATE SET taken = excluded.taken",
+                (machine, taken),
+            )
             for drift in drifts:
                 self._keep(machine, taken, drift, known.get(drift.identity))
             for kept in ended:
@@ -91,24 +108,33 @@ class Drifts:
 
     def _keep(self, machine: str, taken: float, drift: Drift, known: KeptDrift | None) -> None:
         if known is not None and known.drift.after == drift.after:
-            self._db.execute("UPDATE drift SET last_seen = ? WHERE machine = ? AND ended IS NULL AND against = ?"
-                             " AND area = ? AND key = ?", (taken, machine, *drift.identity))
+            self._db.execute(
+                "UPDATE drift SET last_seen = ? WHERE machine = ? AND ended IS NULL AND against = ?"
+                " AND area = ? AND key = ?",
+                (taken, machine, *drift.identity),
+            )
             return
         if known is not None:
             self._end(machine, taken, drift, "changed once more")
-        self._db.execute("INSERT INTO drift (machine, against, area, key, first_seen, last_seen, document)"
-                         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                         (machine, *drift.identity, taken, taken, json.dumps(asdict(drift))))
+        self._db.execute(
+            "INSERT INTO drift (machine, against, area, key, first_seen, last_seen, document)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (machine, *drift.identity, taken, taken, json.dumps(asdict(drift))),
+        )
 
     def _end(self, machine: str, taken: float, drift: Drift, put_back: str) -> None:
-        self._db.execute("UPDATE drift SET ended = ?, put_back = ? WHERE machine = ? AND ended IS NULL AND against = ?"
-                         " AND area = ? AND key = ?", (taken, put_back, machine, *drift.identity))
+        self._db.execute(
+            "UPDATE drift SET ended = ?, put_back = ? WHERE machine = ? AND ended IS NULL AND against = ?"
+            " AND area = ? AND key = ?",
+            (taken, put_back, machine, *drift.identity),
+        )
 
     def _kept(self, condition: str, *values: object) -> list[KeptDrift]:
         with self._guard():
             rows = self._db.execute(
                 f"SELECT document, first_seen, last_seen, ended, put_back FROM drift WHERE {condition} ORDER BY id",  # noqa: S608
-                values).fetchall()
+                values,
+            ).fetchall()
         return [KeptDrift(Drift(**json.loads(row[0])), *row[1:]) for row in rows]
 
     def _open(self) -> sqlite3.Connection:
@@ -116,8 +142,10 @@ class Drifts:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             db.close()
-            raise StateError(f"{self.file}: written by a newer Firstlight (schema {version})",
-                             "update Firstlight, or name another folder in FIRSTLIGHT_STATE")
+            raise StateError(
+                f"{self.file}: written by a newer Firstlight (schema {version})",
+                "update Firstlight, or name another folder in FIRSTLIGHT_STATE",
+            )
         if version == 0:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
@@ -129,6 +157,8 @@ class Drifts:
         try:
             yield
         except sqlite3.Error as error:
-            raise StateError(f"{self.file}: cannot be used: {error}",
-                             f"look at its owner and the space left: ls -l {self.file.parent}; a damaged file may be"
-                             " moved away, the baseline must then be accepted again") from error
+            raise StateError(
+                f"{self.file}: cannot be used: {error}",
+                f"look at its owner and the space left: ls -l {self.file.parent}; a damaged file may be"
+                " moved away, the baseline must then be accepted again",
+            ) from error

@@ -33,7 +33,11 @@ def observe_users(machine: Machine) -> dict[str, str]:
 def observe_groups(machine: Machine) -> dict[str, str]:
     """Return the members of every group that has any."""
     lines = [line.split(":") for line in machine.read("/etc/group").splitlines()]
-    return {fields[0]: ", ".join(sorted(fields[3].split(","))) for fields in lines if len(fields) == 4 and fields[3]}
+    return {
+        fields[0]: ", ".join(sorted(fields[3].split(",")))
+        for fields in lines
+        if len(fields) == 4 and fields[3]
+    }
 
 
 def observe_sudo(machine: Machine) -> dict[str, str]:

@@ -17,14 +17,18 @@ _KEYS = ("/etc/apt/trusted.gpg.d", "/etc/apt/keyrings", "/usr/share/keyrings")
 def observe_sources(machine: Machine) -> dict[str, str]:
     """Return what each file of sources says."""
     found = dict(file_values(machine, ["/etc/apt/sources.list"]))
-    return found | {path: value for path, value in folder_values(machine, "/etc/apt/sources.list.d")
-                    if path.endswith((".list", ".sources"))}
+    return found | {
+        path: value
+        for path, value in folder_values(machine, "/etc/apt/sources.list.d")
+        if path.endswith((".list", ".sources"))
+    }
 
 
 def observe_pins(machine: Machine) -> dict[str, str]:
     """Return what each file of preferences says."""
     return dict(file_values(machine, ["/etc/apt/preferences"])) | dict(
-        folder_values(machine, "/etc/apt/preferences.d"))
+        folder_values(machine, "/etc/apt/preferences.d")
+    )
 
 
 def observe_settings(machine: Machine) -> dict[str, str]:
@@ -34,7 +38,9 @@ def observe_settings(machine: Machine) -> dict[str, str]:
 
 def observe_keys(machine: Machine) -> dict[str, str]:
     """Return a digest of each key file."""
-    return file_digests(machine, [f"{folder}/{name}" for folder in _KEYS for name in names_in(machine, folder)])
+    return file_digests(
+        machine, [f"{folder}/{name}" for folder in _KEYS for name in names_in(machine, folder)]
+    )
 
 
 AREAS = (

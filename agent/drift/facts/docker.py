@@ -44,7 +44,9 @@ def observe_images(machine: Machine) -> dict[str, str]:
     root = str(observe_daemon_json(machine).config.get("data-root") or DATA_ROOT)
     for driver in names_in(machine, f"{root}/image"):
         try:
-            return parse_repositories(machine.read(f"{root}/image/{driver}/repositories.json", limit_bytes=8 << 20))
+            return parse_repositories(
+                machine.read(f"{root}/image/{driver}/repositories.json", limit_bytes=8 << 20)
+            )
         except Missing:
             continue
     return parse_listing(machine.run(IMAGES_ARGV, timeout_s=8.0).out) if engine_runs(machine) else {}
@@ -59,26 +61,35 @@ def parse_repositories(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for names in repositories.values():
         digests = {image: name.partition("@")[2] for name, image in names.items() if "@" in name}
-        found |= {name: _image(image, digests.get(image, "")) for name, image in names.items() if "@" not in name}
+        found |= {
+            name: _image(image, digests.get(image, "")) for name, image in names.items() if "@" not in name
+        }
     return found
 
 
 def parse_listing(text: str) -> dict[str, str]:
     """Return id and digest by name from `docker image ls`; images without a name are left out."""
     lines = [json.loads(line) for line in text.splitlines() if line.strip()]
-    return {f"{line['Repository']}:{line['Tag']}": _image(line["ID"], line.get("Digest", "")) for line in lines
-            if "<none>" not in (line["Repository"], line["Tag"])}
+    return {
+        f"{line['Repository']}:{line['Tag']}": _image(line["ID"], line.get("Digest", ""))
+        for line in lines
+        if "<none>" not in (line["Repository"], line["Tag"])
+    }
 
 
 def _image(image: str, digest: str) -> str:
     short = image.removeprefix("sha256:")[:12]
-    return f"{short} (digest {digest.removeprefix('sha256:')[:12]})" if digest not in ("", "<none>") else short
+    return (
+        f"{short} (digest {digest.removeprefix('sha256:')[:12]})" if digest not in ("", "<none>") else short
+    )
 
 
 def observe_cdi(machine: Machine) -> dict[str, str]:
     """Return devices and driver of each CDI file of NVIDIA's."""
-    return {spec.path: spec.error or ", ".join([*spec.devices, *(f"driver {each}" for each in spec.drivers)])
-            for spec in observe_cdi_specs(machine)}
+    return {
+        spec.path: spec.error or ", ".join([*spec.devices, *(f"driver {each}" for each in spec.drivers)])
+        for spec in observe_cdi_specs(machine)
+    }
 
 
 def _daemon_file(key: str, before: str, after: str) -> Sequence[str]:

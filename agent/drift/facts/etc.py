@@ -19,10 +19,25 @@ if TYPE_CHECKING:
 
 # Told in detail by areas of their own, or by the system about itself.
 _ELSEWHERE = re.compile(
-    r"/etc/(sysctl|modprobe\.d|security/limits|cron|sudoers|apt/|systemd/|default/grub|docker/)")
-WATCHED = ("/etc/environment", "/etc/ld.so.preload", "/etc/rc.local", "/etc/ssh/sshd_config", "/etc/default/grub")
-FOLDERS = ("/etc/ssh/sshd_config.d", "/etc/default/grub.d", "/etc/profile.d", "/etc/udev/rules.d", "/etc/ld.so.conf.d",
-           "/etc/nvidia-container-runtime", "/etc/nvidia-container-toolkit", "/etc/pam.d")
+    r"/etc/(sysctl|modprobe\.d|security/limits|cron|sudoers|apt/|systemd/|default/grub|docker/)"
+)
+WATCHED = (
+    "/etc/environment",
+    "/etc/ld.so.preload",
+    "/etc/rc.local",
+    "/etc/ssh/sshd_config",
+    "/etc/default/grub",
+)
+FOLDERS = (
+    "/etc/ssh/sshd_config.d",
+    "/etc/default/grub.d",
+    "/etc/profile.d",
+    "/etc/udev/rules.d",
+    "/etc/ld.so.conf.d",
+    "/etc/nvidia-container-runtime",
+    "/etc/nvidia-container-toolkit",
+    "/etc/pam.d",
+)
 
 
 def packaged_files(status: str) -> Iterator[tuple[str, str]]:
@@ -38,8 +53,11 @@ def packaged_files(status: str) -> Iterator[tuple[str, str]]:
 
 def observe_changed(machine: Machine) -> dict[str, str]:
     """Return the packaged files that are not as packaged: what a small one says, `deleted`, else its digest."""
-    known = {path: md5 for path, md5 in packaged_files(machine.read(STATUS_FILE, limit_bytes=64 << 20))
-             if not _ELSEWHERE.match(path)}
+    known = {
+        path: md5
+        for path, md5 in packaged_files(machine.read(STATUS_FILE, limit_bytes=64 << 20))
+        if not _ELSEWHERE.match(path)
+    }
     seen = file_digests(machine, sorted(known), "md5sum", 32)
     changed = {}
     for path, md5 in known.items():

@@ -15,7 +15,15 @@ from agent.model.gpu import NotSupported, Unread
 if TYPE_CHECKING:
     from agent.machine.api import Machine
 
-_BOARD = ("bios_vendor", "bios_version", "bios_date", "board_name", "board_version", "product_name", "ec_firmware_release")
+_BOARD = (
+    "bios_vendor",
+    "bios_version",
+    "bios_date",
+    "board_name",
+    "board_version",
+    "product_name",
+    "ec_firmware_release",
+)
 _SETTINGS = ("persistence", "compute_mode", "ecc", "mig", "power_limit_mw")
 
 
@@ -23,7 +31,9 @@ def observe_firmware(machine: Machine) -> dict[str, str]:
     """Return versions by part. Drives are numbered by their name, GPUs by their index."""
     found = {name: text for name in _BOARD if (text := _line(machine, f"/sys/class/dmi/id/{name}"))}
     try:
-        microcode = re.search(r"^microcode\s*:\s*(\S+)", machine.read("/proc/cpuinfo", limit_bytes=1 << 16), re.MULTILINE)
+        microcode = re.search(
+            r"^microcode\s*:\s*(\S+)", machine.read("/proc/cpuinfo", limit_bytes=1 << 16), re.MULTILINE
+        )
     except Missing:
         microcode = None
     if microcode:
@@ -47,7 +57,12 @@ def observe_gpus(machine: Machine) -> dict[str, str]:
         for name in ("vbios", *_SETTINGS):
             seen = gpu.reading(name)
             found[f"{gpu.index} {name}"] = (
-                UNREAD if isinstance(seen, Unread) else "not supported" if isinstance(seen, NotSupported) else str(seen))
+                UNREAD
+                if isinstance(seen, Unread)
+                else "not supported"
+                if isinstance(seen, NotSupported)
+                else str(seen)
+            )
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.drift.area import Area
@@ -40,10 +41,8 @@ def observe_driver_parameters(machine: Machine) -> dict[str, str]:
         if not module.startswith("nvidia"):
             continue
         folder = f"/sys/module/{module}"
-        try:
+        with suppress(Missing):
             found[f"{module} version"] = machine.read(f"{folder}/version").strip()
-        except Missing:
-            pass
         for name in names_in(machine, f"{folder}/parameters"):
             try:
                 found[f"{module} {name}"] = machine.read(f"{folder}/parameters/{name}").strip()

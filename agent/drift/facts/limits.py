@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 def observe_limits(machine: Machine) -> dict[str, str]:
     """Return value and file of each limit PAM sets, the last line of each kind."""
-    return {
-        f"{line.domain} {line.kind} {line.item}":
-            f"{'unlimited' if line.value == -1 else line.value} ({line.place.rpartition(':')[0]})"
-        for line in observe_login_limits(machine)
-    }
+    found = {}
+    for line in observe_login_limits(machine):
+        value = "unlimited" if line.value == -1 else str(line.value)
+        found[f"{line.domain} {line.kind} {line.item}"] = f"{value} ({line.place.rpartition(':')[0]})"
+    return found
 
 
 def _files(key: str, before: str, after: str) -> Sequence[str]:

@@ -12,9 +12,21 @@ if TYPE_CHECKING:
 
     from agent.machine.api import Machine
 
-_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "beegfs", "gpfs", "9p", "virtiofs", "glusterfs"})
-_PASSING = ("/run/", "/proc/", "/sys/", "/dev/", "/var/lib/docker/", "/var/lib/containerd/", "/var/lib/kubelet/",
-            "/snap/", "/var/snap/", "/media/")
+_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "ceph", "lustre", "beegfs", "gpfs", "9p", "virtiofs", "glusterfs"}
+)
+_PASSING = (
+    "/run/",
+    "/proc/",
+    "/sys/",
+    "/dev/",
+    "/var/lib/docker/",
+    "/var/lib/containerd/",
+    "/var/lib/kubelet/",
+    "/snap/",
+    "/var/snap/",
+    "/media/",
+)
 _NO_MATTER = frozenset({"rw", "relatime", "seclabel"})
 
 
@@ -31,8 +43,10 @@ def observe_mounted(machine: Machine) -> dict[str, str]:
 
 def observe_entries(machine: Machine) -> dict[str, str]:
     """Return filesystem and options of each line of fstab by mount point."""
-    return {_name(entry.point, entry.spec): f"{entry.fstype} {','.join(sorted(entry.options))}"
-            for entry in observe_fstab(machine)}
+    return {
+        _name(entry.point, entry.spec): f"{entry.fstype} {','.join(sorted(entry.options))}"
+        for entry in observe_fstab(machine)
+    }
 
 
 def observe_devices(machine: Machine) -> dict[str, str]:

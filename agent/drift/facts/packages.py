@@ -18,7 +18,8 @@ def observe_versions(machine: Machine) -> dict[str, str]:
     packages = observe_packages(machine)
     return {
         name: package.version if package.state == "installed" else f"{package.version} ({package.state})"
-        for name, package in packages.items() if installed(packages, name)
+        for name, package in packages.items()
+        if installed(packages, name)
     }
 
 

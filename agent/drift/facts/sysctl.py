@@ -24,7 +24,8 @@ _VOLATILE = re.compile(
     r"|(msg|sem|shm)_next_id|real-root-dev|unprivileged_bpf_disabled_once)"
     r"|net\.core\.(netdev_rss_key|dev_weight_\w+)"
     r"|net\.ipv4\.(tcp_mem|udp_mem|tcp_fastopen_key|tcp_max_orphans|tcp_max_tw_buckets|tcp_max_syn_backlog|[tu]\w+_pernet\w*"
-    r"|route|conf|neigh|tcp_ehash_entries|tcp_allowed_.*|tcp_child_ehash_entries)")
+    r"|route|conf|neigh|tcp_ehash_entries|tcp_allowed_.*|tcp_child_ehash_entries)"
+)
 
 
 def observe_live(machine: Machine) -> dict[str, str]:
@@ -43,7 +44,9 @@ def observe_live(machine: Machine) -> dict[str, str]:
 
 def observe_at_boot(machine: Machine) -> dict[str, str]:
     """Return value and file of each setting that will hold after a reboot."""
-    return {key: f"{setting.value} ({setting.path})" for key, setting in observe_boot_settings(machine).items()}
+    return {
+        key: f"{setting.value} ({setting.path})" for key, setting in observe_boot_settings(machine).items()
+    }
 
 
 def _names(machine: Machine, folder: str) -> tuple[str, ...]:

@@ -34,12 +34,18 @@ def observe_units(machine: Machine) -> dict[str, str]:
                     masked.add(prefix + name)
                 else:
                     where.setdefault(prefix + name, []).append(f"alias of {link.rpartition('/')[2]}")
-    return {unit: f"enabled ({', '.join(sorted(at))})" for unit, at in where.items()} | dict.fromkeys(masked, "masked")
+    return {unit: f"enabled ({', '.join(sorted(at))})" for unit, at in where.items()} | dict.fromkeys(
+        masked, "masked"
+    )
 
 
 def observe_unit_files(machine: Machine) -> dict[str, str]:
     """Return what unit files and drop-ins below /etc/systemd say."""
-    return {path: value for path, value in file_values(machine, _files(machine), "#;") if not value.startswith("link ")}
+    return {
+        path: value
+        for path, value in file_values(machine, _files(machine), "#;")
+        if not value.startswith("link ")
+    }
 
 
 def _files(machine: Machine) -> Iterator[str]:
@@ -66,10 +72,19 @@ def _link(machine: Machine, path: str) -> str | None:
 def _places(key: str, before: str, after: str) -> Sequence[str]:
     folder = FOLDERS[1] if key.startswith("user: ") else FOLDERS[0]
     name = key.removeprefix("user: ")
-    at = [part for value in (after, before) if value.startswith("enabled")
-          for part in value.removeprefix("enabled (").rstrip(")").split(", ") if not part.startswith("alias")]
-    return (*((f"{folder}/{name}",) if after == "masked" else ()), *(f"{folder}/{part}/{name}" for part in at),
-            *(f"{folder}/{part}" for part in at), folder)
+    at = [
+        part
+        for value in (after, before)
+        if value.startswith("enabled")
+        for part in value.removeprefix("enabled (").rstrip(")").split(", ")
+        if not part.startswith("alias")
+    ]
+    return (
+        *((f"{folder}/{name}",) if after == "masked" else ()),
+        *(f"{folder}/{part}/{name}" for part in at),
+        *(f"{folder}/{part}" for part in at),
+        folder,
+    )
 
 
 AREAS = (
