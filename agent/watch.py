@@ -37,6 +37,13 @@ class DriftWatch:
         return observe_fingerprint(self._app.machine, self._app.hardware, self._app.resolved)
 
     @functools.cached_property
+    def name(self) -> Fingerprint:
+        """A fingerprint without facts: whose it would be, and the time. Raises Unobservable."""
+        from agent.drift.fingerprint import observe_name
+
+        return observe_name(self._app.machine, self._app.hardware, self._app.resolved)
+
+    @functools.cached_property
     def store(self) -> Drifts:
         """Baselines and earlier drifts. Raises StateError."""
         from agent.state.drifts import Drifts
@@ -48,7 +55,7 @@ class DriftWatch:
         """Return the accepted baseline of this machine, or None."""
         if self._app.recording is not None and not self._has_state():
             return None
-        return self.store.find_baseline(self.fingerprint.machine)
+        return self.store.find_baseline(self.name.machine)
 
     def accept(self, reason: str, by: str, areas: Sequence[str] = ()) -> Baseline:
         """Make what the machine is now its baseline; with `areas`, these only. Raises UsageError, StateError."""
@@ -73,14 +80,16 @@ class DriftWatch:
         only: Sequence[str] = (),
         other: Fingerprint | None = None,
         save: bool = True,
+        facts: bool = False,
         warn: Callable[[str], None] = lambda text: None,
     ) -> DriftReport:
         """Look once. `against`: profile, baseline, or both; `other`: another fingerprint instead of the baseline.
 
         `only` limits to areas of the fingerprint and to checks. What is found is kept in the history of drifts.
+        The fingerprint is taken when it is compared, or asked for by `facts`.
         """
         baseline = self.find_baseline() if BASELINE in against else None
-        look = self._new_look(baseline)
+        look = self._new_look(baseline, self.fingerprint if facts or baseline or other else self.name)
         drifts: list[Drift] = []
         unseen: dict[str, str] = {}
         if PROFILE in against:
@@ -116,24 +125,22 @@ class DriftWatch:
             warn(f"the drifts are not kept: {error.message}")
         return replace(report, ended=tuple(gone))
 
-    def _new_look(self, baseline: Baseline | None) -> Look:
+    def _new_look(self, baseline: Baseline | None, now: Fingerprint) -> Look:
         from agent.drift.look import Look
 
         known: dict[tuple[str, str, str], KeptDrift] = {}
         last_look = baseline.fingerprint.taken if baseline else 0.0
-        runs: list[Span] = []
         if self._app.recording is None and self._has_state():
-            known = self.store.open_drifts(self.fingerprint.machine)
-            last_look = max(self.store.last_look(self.fingerprint.machine), last_look)
-            if last_look > self.fingerprint.taken:  # the clock was wrong then, or is now
+            known = self.store.open_drifts(now.machine)
+            last_look = max(self.store.last_look(now.machine), last_look)
+            if last_look > now.taken:  # the clock was wrong then, or is now
                 last_look = 0.0
-            runs = self._own_runs(last_look)
         return Look(
             self._app.machine,
-            self.fingerprint,
+            now,
             known=known,
             last_look=last_look,
-            runs=runs,
+            runs=lambda: [] if self._app.recording is not None else self._own_runs(last_look),
             ignore=self._app.resolved.profile.drift.ignore,
         )
 

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 def _looked(app: App, args: argparse.Namespace) -> DriftReport:
     from agent.watch import BASELINE, PROFILE, load_fingerprint
 
-    save = not args.no_save
+    save, facts, only = not args.no_save, args.facts, options.only(args)
     if args.against in ("", PROFILE, BASELINE):
         against = (args.against,) if args.against else (PROFILE, BASELINE)
         if against == (BASELINE,) and app.drift.find_baseline() is None:
@@ -75,10 +75,8 @@ def _looked(app: App, args: argparse.Namespace) -> DriftReport:
             raise UsageError(
                 f"{app.hardware.hostname} has no baseline", "make one: firstlight drift --accept 'REASON'"
             )
-        return app.drift.look(against=against, only=options.only(args), save=save, warn=terminal.warn)
-    return app.drift.look(
-        other=load_fingerprint(args.against), only=options.only(args), save=save, warn=terminal.warn
-    )
+        return app.drift.look(against=against, only=only, save=save, facts=facts, warn=terminal.warn)
+    return app.drift.look(other=load_fingerprint(args.against), only=only, save=save, warn=terminal.warn)
 
 
 def _accept(app: App, args: argparse.Namespace) -> int:

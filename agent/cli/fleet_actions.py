@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.cli import options
 from agent.cli.fleet import code_of, fleet_of, progress
-from agent.fleet.answers import Reach
+from agent.fleet.answers import Reach, shaped
 from agent.fleet.runner import ask
 from agent.model.errors import FirstlightError, UsageError
 from agent.model.verdict import ExitCode
@@ -36,7 +36,8 @@ def status(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> int:
     """Check every machine."""
-    answers = ask(fleet_of(args), ["check", "--level", args.level, "-o", "json"], on_answer=progress)
+    words = ["check", "--level", args.level, "-o", "json"]
+    answers = _asked(args, words, "runs", "counts", "exit_code")
     _keep(args.to, answers)
     rows = [_row(answer) or _checked(answer) for answer in answers.values()]
     return _shown(args, "fleet check", answers, rows, wrong=any(row[1] == "fail" for row in rows))
@@ -44,7 +45,7 @@ def check(args: argparse.Namespace) -> int:
 
 def drift(args: argparse.Namespace) -> int:
     """Ask every machine for its drift and its facts, and compare those of one kind with each other."""
-    answers = ask(fleet_of(args), ["drift", "--facts", "-o", "json"], on_answer=progress)
+    answers = _asked(args, ["drift", "--facts", "-o", "json"], "head", "drifts", "unseen", "facts")
     _keep(args.to, answers)
     told = {host: answer for host, answer in answers.items() if answer.reach is Reach.ANSWERED}
     cohorts = _compared_answers(told)
@@ -132,6 +133,12 @@ def apply(args: argparse.Namespace) -> int:
     if done.stopped:
         return ExitCode.FAILED
     return ExitCode.DEGRADED if done.unreachable else ExitCode.OK
+
+
+def _asked(args: argparse.Namespace, words: Sequence[str], *keys: str) -> dict[str, Answer]:
+    """Return the answers; one that lacks these keys is none."""
+    answers = ask(fleet_of(args), words, on_answer=progress)
+    return {host: shaped(answer, *keys) for host, answer in answers.items()}
 
 
 def _require_yes(args: argparse.Namespace, machines: int, rings: int) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from agent.drift.areas import AREAS
-from agent.machine.recorded import RecordingMachine
 from agent.model.drift import Facts, Fingerprint
 from agent.model.errors import Missing, Unobservable
 
@@ -15,8 +14,23 @@ if TYPE_CHECKING:
     from agent.model.profile import ResolvedProfile
 
 
+def observe_name(machine: Machine, hardware: Hardware, resolved: ResolvedProfile) -> Fingerprint:
+    """Return a fingerprint without facts: whose it would be, and the time."""
+    return Fingerprint(
+        machine=hardware.hostname,
+        profile=resolved.profile.name,
+        profile_digest=resolved.digest,
+        system=f"{hardware.distribution} {hardware.distribution_version} {hardware.architecture}",
+        taken=machine.clock(),
+        facts={},
+    )
+
+
 def observe_fingerprint(machine: Machine, hardware: Hardware, resolved: ResolvedProfile) -> Fingerprint:
     """Return the facts of every area; each file is read and each command run once."""
+    from agent.drift.areas import AREAS
+    from agent.machine.recorded import RecordingMachine
+
     once = RecordingMachine(machine)
     facts: Facts = {}
     unread: dict[str, str] = {}
@@ -27,12 +41,4 @@ def observe_fingerprint(machine: Machine, hardware: Hardware, resolved: Resolved
             facts[area.name] = {}
         except Unobservable as error:
             unread[area.name] = error.message
-    return Fingerprint(
-        machine=hardware.hostname,
-        profile=resolved.profile.name,
-        profile_digest=resolved.digest,
-        system=f"{hardware.distribution} {hardware.distribution_version} {hardware.architecture}",
-        taken=machine.clock(),
-        facts=facts,
-        unread=unread,
-    )
+    return replace(observe_name(machine, hardware, resolved), facts=facts, unread=unread)

@@ -1,21 +1,21 @@
-"""One look for drift: what differs from the baseline, and what the checks say against the profile."""
+"""One look for drift: what differs from the baseline, and what the checks say against the profile.
+
+What is needed only where something differs is imported there: most looks find nothing and should cost nothing.
+"""
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
-from agent.drift.areas import OWN
-from agent.drift.comparison import compare
-from agent.drift.logs import Logs, observe_logs
-from agent.drift.timing import cause_at, explain
 from agent.model.drift import Difference, Drift, time_text
 from agent.model.errors import Unobservable
 from agent.model.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from agent.drift.logs import Span
+    from agent.drift.logs import Logs, Span
     from agent.machine.api import Machine
     from agent.model.drift import Fingerprint, KeptDrift
     from agent.model.finding import Finding, Report
@@ -36,24 +36,33 @@ class Look:
         *,
         known: Known,
         last_look: float,
-        runs: Sequence[Span],
+        runs: Callable[[], Sequence[Span]],
         ignore: Sequence[str] = (),
     ) -> None:
         self.machine, self.now, self.known = machine, now, known
-        self.last_look, self.runs, self.ignore = last_look, runs, tuple(ignore)
-        self._logs: Logs | None = None
+        self.last_look, self.ignore = last_look, tuple(ignore)
+        self._runs = runs
 
-    @property
+    @functools.cached_property
     def logs(self) -> Logs:
         """What the machine's logs tell."""
-        if self._logs is None:
-            self._logs = observe_logs(self.machine)
-        return self._logs
+        from agent.drift.logs import observe_logs
+
+        return observe_logs(self.machine)
+
+    @functools.cached_property
+    def runs(self) -> Sequence[Span]:
+        """Our own applies since the last look."""
+        return self._runs()
 
     def against(
         self, before: Fingerprint, name: str, left_out: frozenset[str] = frozenset()
     ) -> tuple[list[Drift], dict[str, str]]:
         """Return the drifts from another fingerprint of this machine (or of one like it), and what is unseen."""
+        from agent.drift.areas import OWN
+        from agent.drift.comparison import compare
+        from agent.drift.timing import explain
+
         other = before.machine != self.now.machine
         found, unseen = compare(
             before, self.now, ignore=self.ignore, left_out=left_out | (OWN if other else frozenset())
@@ -86,6 +95,8 @@ class Look:
         kept = self._kept(("profile", "check", key), finding.seen)
         if kept is not None:
             return kept.drift
+        from agent.drift.timing import cause_at
+
         changed = self._file_time(finding)
         cause = cause_at(changed, self.last_look, self.now.taken, self.logs, self.runs)
         return Drift(
@@ -120,6 +131,8 @@ class Look:
 
     def put_back(self, kept: KeptDrift) -> str:
         """Return what put a drift back that is gone now, with the time, as far as anything tells."""
+        from agent.drift.timing import explain
+
         item = Difference(kept.drift.area, kept.drift.key, kept.drift.after, kept.drift.before)
         changed, cause = explain(self.machine, item, self.last_look, self.logs, self.runs)
         at = f"{time_text(changed)} " if changed else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,16 @@ def answer_of(event: Mapping[str, Any], deadline_s: int) -> Answer | None:
     return _told(host, result, said, duration_s) if kind == "runner_on_ok" else None
 
 
+def shaped(answer: Answer, *keys: str) -> Answer:
+    """Return the answer, or one that says it cannot be understood when its data has not these keys."""
+    if answer.reach is not Reach.ANSWERED:
+        return answer
+    if isinstance(answer.data, dict) and all(key in answer.data for key in keys):
+        return answer
+    why = "its answer is not understood: another version of Firstlight runs there"
+    return replace(answer, reach=Reach.FAILED, problem=why)
+
+
 def _told(host: str, result: Mapping[str, Any], said: str, duration_s: float) -> Answer:
     code = result.get("rc")
     if not isinstance(code, int):
@@ -59,7 +69,7 @@ def _told(host: str, result: Mapping[str, Any], said: str, duration_s: float) ->
     try:
         envelope = json.loads(str(result.get("stdout") or ""))
         errors = envelope["errors"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         shown = str(result.get("stderr") or "").strip().splitlines()[-1:] or [said or "no JSON on its output"]
         return Answer(
             host, Reach.FAILED, code, problem=f"exit code {code}: {shown[0][:300]}", duration_s=duration_s

@@ -64,9 +64,9 @@ class _Comparison:
         self._heads, self._load = heads, load
         self._needed = len(heads) // 2 + 1
         self._ignore = tuple(dict.fromkeys(rule for head in heads for rule in head.ignore))
-        areas = {area for head in heads for area in head.digests} - set(left_out)
-        self._common = {area: found for area in areas if (found := self._majority(area)) is not None}
-        self._divided = {area for area in areas - set(self._common) if self._speak_of(area) >= 2}
+        known = {area for head in heads for area in head.digests} - set(left_out)
+        self._common = {area: found for area in known if (found := self._majority(area)) is not None}
+        self._divided = {area for area in known - set(self._common) if self._speak_of(area) >= 2}
         usual = self._common.items()
         self._unlike = {
             number: areas

@@ -39,7 +39,7 @@ def load_head(file: Path) -> Head:
     match = _START.match(text)
     try:
         told: dict[str, Any] = _DECODER.raw_decode(text, match.end())[0] if match else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         told = {}
     if not told:
         told = load_report(file).get("head") or {}
@@ -71,7 +71,7 @@ def load_report(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_bytes())
         data = document["data"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FirstlightError(
             f"{file}: not a drift report: {error}", "make one with: firstlight drift --facts -o json"
         ) from error

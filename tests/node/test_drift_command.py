@@ -12,7 +12,7 @@ from tests.node.hand_changes import BEFORE, CHANGES, SIDE_EFFECTS
 from tests.node.nodes import Node, fresh_node, shell
 from tests.node.profiles import NODE, prepare
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(1200)]
 # The kernel of a node is the host's: what else runs there moves these, so they are neither kept nor counted here.
 SHARED = ["sysctl vm.*", "sysctl fs.*", "sysctl kernel.*", "sysctl net.core.*", "kernel *"]
 

@@ -1,0 +1,90 @@
+"""`firstlight drift` and `ansible-playbook --check` of our own roles say the same of thirty changes; one is faster."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.app import App
+from tests.node.managed_drifts import DRIFTS, ROUNDS, Managed
+from tests.node.nodes import Node, fresh_node, shell
+from tests.node.profiles import prepare
+from tests.node.test_drift_command import PROFILE
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(1200)]
+MEASURE = (Path(__file__).parents[1] / "benchmarks/measure.py").read_text()
+FIRSTLIGHT = "/opt/firstlight/bin/firstlight"
+LOOK = (FIRSTLIGHT, "drift", "--against", "profile", "--no-save", "-o", "json")
+
+
+@pytest.fixture(scope="module")
+def converged_image(image: str) -> Iterator[str]:
+    """An image of a node that one apply has made what its profile says."""
+    name = image.replace("product", "managed")
+    with fresh_node(image) as node:
+        prepare(node, PROFILE)
+        ran = node.firstlight("apply", "--yes", "-o", "json")
+        assert ran.code == 0, str(ran)
+        node.write("/opt/measure.py", MEASURE)
+        shell(["docker", "commit", "-c", 'CMD ["/sbin/init"]', node.name, name])
+    yield name
+    shell(["docker", "rmi", "-f", name])
+
+
+@pytest.fixture
+def fresh(converged_image: str) -> Iterator[Node]:
+    with fresh_node(converged_image) as node:
+        node.sh("systemctl restart systemd-sysctl; systemctl is-active -q docker")
+        yield node
+
+
+def roles_of(checks: set[str]) -> set[str]:
+    known = App().checks()
+    return {known[check].remedy.role or "" for check in checks if check in known}
+
+
+def cpu_s(node: Node, argv: tuple[str, ...], times: int = 1) -> float:
+    """Return the CPU seconds a command takes there, its children's included; the median of some runs."""
+    told = json.loads(node.must(["python3", "/opt/measure.py", str(times), *argv]))
+    return float(told["cpu_s"])
+
+
+def test_there_are_thirty() -> None:
+    assert len(DRIFTS) == sum(map(len, ROUNDS)) == 30
+
+
+@pytest.mark.parametrize("changes", ROUNDS, ids=lambda changes: f"{len(changes)} changes")
+def test_drift_and_check_mode_agree_on_what_roles_manage(fresh: Node, changes: list[Managed]) -> None:
+    for change in changes:
+        fresh.sh(change.script)
+    began = time.perf_counter()
+    looked = fresh.run(LOOK)
+    middle = time.perf_counter()
+    planned = fresh.firstlight("plan", "-o", "json")
+    ended = time.perf_counter()
+    print(f"drift {middle - began:.2f} s, ansible-playbook --check {ended - middle:.2f} s")
+    named = {drift["key"].partition(" ")[0] for drift in looked.data["drifts"]}
+    injected = {change.role for change in changes}
+    blind = roles_of({check for check in looked.data["unseen"] if any(
+        change.blinds and check.startswith(change.blinds) for change in changes)}) - injected
+    by_ansible = {change["role"] for change in planned.data["changes"]} | {
+        refusal["role"] for refusal in planned.data["refusals"]}
+    assert {change.check for change in changes} <= named, str(looked)
+    assert roles_of(named) - blind == injected
+    assert by_ansible - blind == injected, str(planned)
+
+
+def test_an_untouched_node_has_neither(fresh: Node) -> None:
+    looked = fresh.run(LOOK)
+    assert (looked.data["drifts"], looked.code) == ([], 0), str(looked)
+    assert fresh.firstlight("plan", "-o", "json").data["changes"] == []
+
+
+def test_drift_is_much_cheaper_than_check_mode(fresh: Node) -> None:
+    ours, ansibles = cpu_s(fresh, LOOK, 5), cpu_s(fresh, (FIRSTLIGHT, "plan"), 1)
+    print(f"CPU: drift {ours:.3f} s, ansible-playbook --check {ansibles:.2f} s, {ansibles / ours:.0f} times")
+    assert ansibles / ours > 15
