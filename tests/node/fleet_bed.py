@@ -95,7 +95,8 @@ def ssh_image(product: str, folder: Path) -> str:
                 builder,
                 "sh",
                 "-ec",
-                "apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "
+                "apt-get update -qq; export DEBIAN_FRONTEND=noninteractive; "
+                "apt-get -o Acquire::Retries=5 install -y -qq --no-install-recommends "
                 f"openssh-server >/dev/null; mkdir -p -m 700 /root/.ssh; "
                 f"echo '{key.strip()}' >/root/.ssh/authorized_keys",
             ]
