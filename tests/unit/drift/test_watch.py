@@ -15,6 +15,7 @@ from agent.machine.recorded import RecordingMachine
 from agent.machine.recording_file import save_recording
 from agent.model.errors import UsageError
 from agent.report.drift import render_drift
+from agent.watch import checks_with_a_role
 from tests.fixtures import NOW, FakeMachine
 from tests.unit.cli.conftest import FILES
 from tests.unit.drift.samples import STATUS
