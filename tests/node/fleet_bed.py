@@ -16,7 +16,8 @@ from tests.node.images import REPOSITORY, shell
 from tests.node.nodes import Node, fresh_node
 from tests.node.profiles import SITE_PROFILE
 
-SLOW_S = 8
+SLOW_S = 4
+WAIT = "/opt/wait-s"
 # Roles that need nothing from a package mirror, so that six nodes are ready in a minute.
 PROFILE: dict[str, Any] = {
     "schema": 1,
@@ -129,9 +130,9 @@ def settled_image(image: str) -> str:
 
 def settle(node: Node, *, slow: bool) -> None:
     """Hand a node over: its baseline is accepted; a slow one takes its time to answer."""
-    wait = f"sleep {SLOW_S}\n" if slow else ""
-    node.write("/opt/lab-firstlight", f'#!/bin/sh\n{wait}exec /opt/firstlight/bin/firstlight "$@"\n')
-    node.sh("chmod 755 /opt/lab-firstlight; systemctl is-active -q ssh")
+    node.write(WAIT, str(SLOW_S if slow else 0))
+    node.write("/opt/lab-firstlight", f'#!/bin/sh\nsleep $(cat {WAIT})\nexec /opt/firstlight/bin/firstlight "$@"\n')
+    node.sh("chmod 755 /opt/lab-firstlight; systemctl restart systemd-sysctl; systemctl is-active -q ssh")
     ran = node.firstlight("drift", "--accept", "handed over")
     assert ran.code == 0, str(ran)
 
@@ -153,7 +154,7 @@ def running_fleet(products: dict[str, str], folder: Path) -> Iterator[Fleet]:
         for name, node in nodes.items():
             settle(node, slow=name == "thirteen-3")
         inventory = folder / "hosts.yml"
-        inventory.write_text(yaml.safe_dump(inventory_of(nodes, folder)))
+        inventory.write_text(yaml.safe_dump(inventory_of(nodes, folder), sort_keys=False))
         shell(["docker", "network", "disconnect", "bridge", nodes["twelve-3"].name])
         yield Fleet(nodes, inventory, folder)
 

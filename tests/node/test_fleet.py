@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.node.fleet_bed import Fleet, running_fleet
+from tests.node.fleet_bed import SLOW_S, WAIT, Fleet, running_fleet
 from tests.node.nodes import product_image
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(1200)]
@@ -39,7 +39,9 @@ def test_an_unreachable_machine_is_named_and_holds_nobody_up(fleet: Fleet) -> No
 
 
 def test_a_machine_slower_than_the_deadline_is_late_and_the_others_are_told(fleet: Fleet) -> None:
-    ran = fleet.firstlight("status", "--deadline", "5", "--limit", "thirteen", "-o", "json")
+    fleet.nodes["thirteen-3"].write(WAIT, "600")
+    ran = fleet.firstlight("status", "--deadline", "40", "--limit", "thirteen", "-o", "json")
+    fleet.nodes["thirteen-3"].write(WAIT, str(SLOW_S))
     found = states(ran.data)
     assert found.pop("thirteen-3") == "late"
     assert set(found.values()) <= {"ok", "degraded", "fail"}
@@ -47,7 +49,7 @@ def test_a_machine_slower_than_the_deadline_is_late_and_the_others_are_told(flee
 
 def test_drift_names_the_two_with_their_causes(fleet: Fleet, tmp_path: Path) -> None:
     clean = fleet.firstlight("drift", "-o", "json")
-    assert {host for host, state in states(clean.data).items() if state == "drifted"} == set()
+    assert clean.data["drifts"] == {}
     assert [cohort["odd"] for cohort in clean.data["cohorts"]] == [[], []]
     fleet.nodes["thirteen-1"].sh("useradd -m eve; usermod -aG adm eve")
     fleet.nodes["thirteen-2"].sh("sed -i 's/16384/4096/' /etc/security/limits.d/60-firstlight.conf")

@@ -160,6 +160,12 @@ def test_what_cannot_be_is_refused_with_a_sentence(
     assert capsys.readouterr().err.startswith("firstlight: ")
 
 
+def test_the_checks_whose_values_a_role_keeps_are_all_found_by_their_text() -> None:
+    by_value = {check_id for check_id, check in App().checks().items() if check.remedy.role}
+    assert by_value <= set(checks_with_a_role())
+    assert len(checks_with_a_role()) < len(App().checks())
+
+
 @pytest.mark.parametrize(
     ("text", "before_s"), [("30m", 1800), ("2h", 7200), ("3d", 259_200), ("1w", 604_800)]
 )
