@@ -193,3 +193,20 @@ def capture(tmp_path: Path) -> str:
     assert app.drift.name.machine == "box-7"
     save_recording(machine.recording("box-7"), tmp_path / "box.json")
     return str(tmp_path / "box.json")
+
+
+def test_a_masked_recording_of_the_facts_names_nobody() -> None:
+    from agent.machine.masking import mask_secrets
+    from agent.machine.recording_file import recording_to_json
+
+    people = {
+        "/etc/passwd": BOX["/etc/passwd"] + "alicia:x:1000:1000::/home/alicia:/bin/sh\n",
+        "/etc/group": "docker:x:9:alicia\nalicia:x:1000:\n",
+        "/etc/sudoers.d/alicia": "alicia ALL=(ALL) ALL\n",
+        "/var/spool/cron/crontabs/alicia": "1 * * * * x\n",
+    }
+    machine = RecordingMachine(FakeMachine({**BOX, **people}, COMMANDS, folders=("/sys/bus/pci/devices",)))
+    app = App(profile="cpu-only")
+    app.__dict__["machine"] = machine
+    assert app.drift.fingerprint.facts["group"] == {"docker": "alicia"}
+    assert "alicia" not in str(recording_to_json(mask_secrets(machine.recording("box-7"))))
