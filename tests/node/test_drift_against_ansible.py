@@ -108,7 +108,7 @@ print(statistics.median(found[1:]))
 
 
 def test_drift_is_much_cheaper_than_check_mode(fresh: Node) -> None:
-    """CPU seconds, because nodes share their host: the command with Python's start, and the look in a running process."""
+    """CPU seconds, because nodes share their host: the command as a whole, and the look in a running process."""
     ansibles = cpu_s(fresh, (FIRSTLIGHT, "plan"))
     command = cpu_s(fresh, LOOK, 5)
     look = float(fresh.must(["/opt/firstlight/bin/python", "-c", LOOKS]))
