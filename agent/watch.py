@@ -164,22 +164,8 @@ class DriftWatch:
 
     def _check(self) -> Report:
         """Run the quick checks whose values a role keeps."""
-        chosen = self._app.checks(checks_with_a_role())
-        kept = {check_id: check for check_id, check in chosen.items() if check.remedy.role}
+        kept = {check_id: check for check_id, check in self._app.checks().items() if check.remedy.role}
         return self._app.observe(kept, level="quick")[0]
-
-
-def checks_with_a_role() -> tuple[str, ...]:
-    """Return the ids of the checks whose files name a role; told by their text, because loading all takes longer
-    than running these.
-    """
-    from pathlib import Path
-
-    import checks
-
-    files = sorted(Path(checks.__file__ or "").parent.glob("*/*.py"))
-    named = [file for file in files if "role=" in file.read_text(encoding="utf-8")]
-    return tuple(f"{file.parent.name}.{file.stem.replace('_', '-')}" for file in named)
 
 
 def _named(drift: Drift, only: Sequence[str]) -> bool:

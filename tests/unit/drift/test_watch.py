@@ -15,7 +15,6 @@ from agent.machine.recorded import RecordingMachine
 from agent.machine.recording_file import save_recording
 from agent.model.errors import UsageError
 from agent.report.drift import render_drift
-from agent.watch import checks_with_a_role
 from tests.fixtures import NOW, FakeMachine
 from tests.unit.cli.conftest import FILES
 from tests.unit.drift.samples import STATUS
@@ -158,12 +157,6 @@ def test_what_cannot_be_is_refused_with_a_sentence(
     monkeypatch.setattr(App, "machine", app_of(BOX).machine)
     assert main(["drift", "--profile", "cpu-only", *words]) == 3
     assert capsys.readouterr().err.startswith("firstlight: ")
-
-
-def test_the_checks_whose_values_a_role_keeps_are_all_found_by_their_text() -> None:
-    by_value = {check_id for check_id, check in App().checks().items() if check.remedy.role}
-    assert by_value <= set(checks_with_a_role())
-    assert len(checks_with_a_role()) < len(App().checks())
 
 
 @pytest.mark.parametrize(
