@@ -58,6 +58,8 @@ def _by_dpkg(item: Difference, earliest: float, logs: Logs) -> tuple[float, str]
 def _by_accounts(item: Difference, earliest: float, logs: Logs) -> tuple[float, str] | None:
     word = re.compile(rf"(?<![\w-]){re.escape(item.key)}(?![\w-])")
     said = [line for line in logs.accounts if line.time >= earliest - SLACK_S and word.search(line.text)]
+    if item.area == "user":  # becoming a member changes the group, not the account
+        said = [line for line in said if " group '" not in line.text]
     return (said[-1].time, f"{said[-1].program}: {said[-1].text}") if said else None
 
 

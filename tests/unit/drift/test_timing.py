@@ -149,3 +149,15 @@ def test_damaged_logs_tell_nothing_and_break_nothing() -> None:
     logs = observe_logs(machine)
     assert [event for event in logs.packages if event.time > 0] == []
     assert parse_messages("{\nnull\n[]\n") == ((), ())
+
+
+def test_an_account_was_made_by_useradd_though_usermod_named_it_later() -> None:
+    _, messages = parse_messages(
+        journal(
+            (at(10), "useradd", "new user: name=eve, UID=1001, GID=1001, home=/home/eve, shell=/bin/sh, from=none"),
+            (at(11), "usermod", "add 'eve' to shadow group 'adm'"),
+        )
+    )
+    told = explain(FakeMachine({}), Difference("user", "eve", "", "uid 1001"), at(9), Logs((), (), messages), ())
+    assert told[0] == at(10)
+    assert told[1].startswith("useradd: new user")
