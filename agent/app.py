@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agent.smoke.session import Session
     from agent.state.history import History
     from agent.state.jobs import JobHistory
+    from agent.watch import DriftWatch
 
 
 class App:
@@ -238,6 +239,13 @@ class App:
         hostname = self.machine.read("/proc/sys/kernel/hostname").strip()
         return Service(LocalMachine, HistoryLook(Watcher(state_folder(), hostname)), every_s)
 
+    @functools.cached_property
+    def drift(self) -> DriftWatch:
+        """What changed on this machine: against its profile, its baseline, another report."""
+        from agent.watch import DriftWatch
+
+        return DriftWatch(self)
+
     def record(self, *, level: str) -> Recording:
         """Return a recording of everything the checks ask this machine, unmasked, with its profile."""
         from agent.machine.recorded import RecordingMachine
@@ -248,6 +256,7 @@ class App:
         remembered = RecordingMachine(self.machine)
         self.__dict__["machine"] = remembered
         self.graphics  # noqa: B018 - so that the recording can tell them
+        self.drift.fingerprint  # noqa: B018 - so that a recording can be looked at for drift
         _, results = self.observe(self.checks(), level=level, record=True)
         profile = self.resolved.profile.model_dump(mode="json", by_alias=True)
         answers = merge_answers(remembered.answers, results.answers)

@@ -27,6 +27,8 @@ COMMANDS = (
     ("check", "look whether the machine is what its profile says"),
     ("smoke", "run the jobs that prove the machine can work"),
     ("fit", "say whether a model fits here, and what would make it fit"),
+    ("drift", "say what changed here: from what to what, when, by what"),
+    ("fleet", "status, check, drift and apply over many machines by SSH"),
     ("fix", "plan, then apply, only what repairs the named checks"),
     ("explain", "say what a check, a Xid or an error means, and what repairs it"),
     ("matrix", "say which driver, CUDA, framework and image go with which card"),

@@ -29,6 +29,7 @@ _GENERIC = frozenset((
     "default", "none", "spark", "dgx", "workstation", "desktop", "linux", "backup", "www",
 ))
 _LOGIN_IDS = range(1000, 65534)
+_NAMED_AFTER_PEOPLE = frozenset({"home", "sudoers.d", "crontabs"})  # folders whose files bear logins
 
 
 def find_identities(document: dict[str, Any]) -> dict[str, str]:
@@ -111,5 +112,5 @@ def _ordinary_words(answers: Answers) -> set[str]:
     words |= {word.lower() for word in re.findall(r"\w+", _text(answers, "/etc/os-release"))}
     for question in answers:
         parts = question.lower().split("/")[1:]
-        words |= {part for before, part in zip(["", *parts], parts, strict=False) if before != "home"}
+        words |= {part for before, part in zip(["", *parts], parts, strict=False) if before not in _NAMED_AFTER_PEOPLE}
     return words

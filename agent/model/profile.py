@@ -30,7 +30,7 @@ AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 class Section(BaseModel):
     """A part of a profile. Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Match(Section):
@@ -317,6 +317,13 @@ class Smoke(Section):
     disk_limit: Size = Field(default=4 * GIB, description="of one job's own files")
 
 
+class DriftRules(Section):
+    """What `firstlight drift` does not count."""
+
+    ignore: list[str] = Field(
+        default=[], description="patterns of `AREA KEY` as drift prints them: `package linux-*`, `image *`")
+
+
 class Profile(Section):
     """A whole profile after `extends` and site overrides are merged."""
 
@@ -333,8 +340,9 @@ class Profile(Section):
     container: Container = Container()
     images: Images = Images()
     smoke: Smoke = Smoke()
+    drift: DriftRules = DriftRules()
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
 
 class Sizes(Section):

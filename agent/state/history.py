@@ -125,6 +125,14 @@ class History:
             )
         return report_from_document(json.loads(row[1]), f"report {number}")
 
+    def runs_since(self, moment: float) -> list[dict[str, Any]]:
+        """Return the documents of the applies that ended since a moment, oldest first."""
+        with self._guard():
+            rows = self._db.execute(
+                "SELECT document FROM entry WHERE kind = 'apply' AND finished >= ? ORDER BY id", (moment,)
+            ).fetchall()
+        return [json.loads(row[0]) for row in rows]
+
     def accept(self, number: int) -> None:
         """Make a report the baseline of its machine."""
         machine = self.report(number).machine

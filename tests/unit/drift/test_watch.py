@@ -1,0 +1,205 @@
+"""The whole of `firstlight drift` on in-memory machines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.app import App
+from agent.cli.drift import moment_of
+from agent.cli.main import main
+from agent.machine.recorded import RecordingMachine
+from agent.machine.recording_file import save_recording
+from agent.model.errors import UsageError
+from agent.report.drift import render_drift
+from tests.fixtures import NOW, FakeMachine
+from tests.unit.cli.conftest import FILES
+from tests.unit.drift.samples import STATUS
+from tests.unit.golden import assert_golden
+
+GOLDEN = Path(__file__).parent / "golden"
+BOX: dict[str, Any] = {
+    **FILES,
+    "/var/lib/dpkg/status": STATUS,
+    "/etc/passwd": "root:x:0:0:r:/root:/bin/bash\n",
+    "/etc/group": "docker:x:9:\n",
+    "/proc/cmdline": "ro\n",
+    "/proc/sys/vm/swappiness": "10\n",
+}
+COMMANDS = {("uname", "-m"): "x86_64\n", ("systemd-detect-virt",): "none\n"}
+
+
+def app_of(files: dict[str, Any], clock: float = NOW, **more: Any) -> App:
+    """Return an App whose machine is in memory."""
+    app = App(profile="cpu-only")
+    app.__dict__["machine"] = FakeMachine(
+        files, COMMANDS, folders=("/sys/bus/pci/devices",), clock=clock, **more
+    )
+    return app
+
+
+def changed(**more: Any) -> dict[str, Any]:
+    return {
+        **BOX,
+        "/etc/group": "docker:x:9:eve\n",
+        "/var/lib/dpkg/status": STATUS.replace("7.88.1-10", "7.88.1-11"),
+        "/var/log/dpkg.log": "2026-05-28 20:30:00 upgrade curl:amd64 7.88.1-10 7.88.1-11\n",
+        **more,
+    }
+
+
+def names(app: App, **more: Any) -> set[tuple[str, str, str]]:
+    found = app.drift.look(against=("baseline",), **more).drifts
+    return {(drift.key, drift.before, drift.after) for drift in found}
+
+
+def test_what_changed_since_the_baseline_is_told_once_it_is_accepted() -> None:
+    assert app_of(BOX).drift.look(against=("baseline",)).baseline is None
+    app_of(BOX).drift.accept("handed over", "alice")
+    assert names(app_of(BOX, NOW + 900_000)) == set()
+    assert names(app_of(changed(), NOW + 9000)) == {("curl", "7.88.1-10", "7.88.1-11"), ("docker", "", "eve")}
+
+
+def test_the_text_of_a_look() -> None:
+    app_of(BOX).drift.accept("handed over", "alice")
+    report = app_of(changed(), NOW + 9000).drift.look(against=("baseline",))
+    assert_golden(render_drift(report), GOLDEN / "drift.txt")
+
+
+def test_when_and_why_are_remembered_after_the_logs_are_gone() -> None:
+    app_of(BOX).drift.accept("handed over", "alice")
+    app_of(changed(), NOW + 9000).drift.look(against=("baseline",))
+    later = app_of(changed(**{"/var/log/dpkg.log": ""}), NOW + 99_000).drift.look(against=("baseline",))
+    assert [drift.cause for drift in later.drifts if drift.key == "curl"] == ["dpkg (upgrade)"]
+
+
+def test_what_is_put_back_is_told_once_and_kept() -> None:
+    app_of(BOX).drift.accept("handed over", "alice")
+    app_of(changed(), NOW + 9000).drift.look(against=("baseline",))
+    assert {kept.drift.key for kept in app_of(BOX, NOW + 18_000).drift.look(against=("baseline",)).ended} == {
+        "curl",
+        "docker",
+    }
+    assert app_of(BOX, NOW + 27_000).drift.look(against=("baseline",)).ended == ()
+    assert len(app_of(BOX).drift.store.since("box-7", NOW + 15_000)) == 2
+
+
+def test_a_look_limited_or_not_saved_leaves_the_history_alone() -> None:
+    app_of(BOX).drift.accept("handed over", "alice")
+    assert names(app_of(changed()), only=("group",)) == {("docker", "", "eve")}
+    names(app_of(changed()), save=False)
+    assert app_of(BOX).drift.store.open_drifts("box-7") == {}
+
+
+def test_accepting_some_areas_leaves_the_others_as_they_were() -> None:
+    app_of(BOX).drift.accept("handed over", "alice")
+    app_of(changed()).drift.accept("curl may move", "alice", ["package"])
+    assert names(app_of(changed(), NOW + 1)) == {("docker", "", "eve")}
+
+
+def test_another_report_is_compared_without_what_is_the_machines_own() -> None:
+    other = app_of({**changed(), "/etc/fstab": "UUID=1 / ext4 rw 0 1\n"}).drift.fingerprint
+    from dataclasses import replace
+
+    here = app_of({**BOX, "/etc/fstab": "UUID=2 / ext4 rw 0 1\n"})
+    found = here.drift.look(other=replace(other, machine="box-8")).drifts
+    assert {(drift.against, drift.area, drift.key) for drift in found} == {
+        ("box-8", "package", "curl"),
+        ("box-8", "group", "docker"),
+    }
+
+
+def test_a_recorded_machine_can_be_looked_at_and_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = RecordingMachine(FakeMachine(BOX, COMMANDS, folders=("/sys/bus/pci/devices",)))
+    app = App(profile="cpu-only")
+    app.__dict__["machine"] = machine
+    (tmp_path / "old.json").write_text(json.dumps({"data": _document(app_of(changed()))}))
+    assert app.drift.fingerprint.facts["group"] == {}
+    save_recording(machine.recording("box-7"), tmp_path / "box.json")
+    code = main(
+        [
+            "drift",
+            "--machine",
+            str(tmp_path / "box.json"),
+            "--against",
+            str(tmp_path / "old.json"),
+            "-o",
+            "json",
+        ]
+    )
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert (code, {drift["key"] for drift in data["drifts"]}) == (1, {"curl", "docker"})
+    assert not (tmp_path / "state").exists()
+
+
+def test_accepting_a_recorded_machine_is_refused(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drift", "--machine", capture, "--accept", "why not"]) == 3
+    assert "recorded machine" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--accept", " "],
+        ["--accept", "x", "--only", "nonsense"],
+        ["--against", "nowhere.json"],
+        ["--since", "whenever"],
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_sentence(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(App, "machine", app_of(BOX).machine)
+    assert main(["drift", "--profile", "cpu-only", *words]) == 3
+    assert capsys.readouterr().err.startswith("firstlight: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "before_s"), [("30m", 1800), ("2h", 7200), ("3d", 259_200), ("1w", 604_800)]
+)
+def test_since_counts_back(text: str, before_s: float) -> None:
+    assert moment_of(text, NOW) == NOW - before_s
+
+
+def test_since_reads_a_date_and_nothing_else() -> None:
+    assert moment_of("2026-05-01 10:00", NOW) < NOW
+    with pytest.raises(UsageError, match="no time"):
+        moment_of("yesterday-ish", NOW)
+
+
+def _document(app: App) -> dict[str, Any]:
+    from agent.drift.document import report_to_document
+
+    return report_to_document(app.drift.look(save=False, facts=True), facts=True)
+
+
+@pytest.fixture
+def capture(tmp_path: Path) -> str:
+    machine = RecordingMachine(FakeMachine(BOX, COMMANDS, folders=("/sys/bus/pci/devices",)))
+    app = App(profile="cpu-only")
+    app.__dict__["machine"] = machine
+    assert app.drift.name.machine == "box-7"
+    save_recording(machine.recording("box-7"), tmp_path / "box.json")
+    return str(tmp_path / "box.json")
+
+
+def test_a_masked_recording_of_the_facts_names_nobody() -> None:
+    from agent.machine.masking import mask_secrets
+    from agent.machine.recording_file import recording_to_json
+
+    people = {
+        "/etc/passwd": BOX["/etc/passwd"] + "alicia:x:1000:1000::/home/alicia:/bin/sh\n",
+        "/etc/group": "docker:x:9:alicia\nalicia:x:1000:\n",
+        "/etc/sudoers.d/alicia": "alicia ALL=(ALL) ALL\n",
+        "/var/spool/cron/crontabs/alicia": "1 * * * * x\n",
+    }
+    machine = RecordingMachine(FakeMachine({**BOX, **people}, COMMANDS, folders=("/sys/bus/pci/devices",)))
+    app = App(profile="cpu-only")
+    app.__dict__["machine"] = machine
+    assert app.drift.fingerprint.facts["group"] == {"docker": "alicia"}
+    assert "alicia" not in str(recording_to_json(mask_secrets(machine.recording("box-7"))))
