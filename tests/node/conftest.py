@@ -12,9 +12,27 @@ from tests.node.nodes import Node, fresh_node, kept_host_values, product_image, 
 from tests.node.profiles import NODE, prepare
 
 # Not even collected unless asked for: each takes ten minutes and more.
-LONG = {"test_driver_dkms.py": "FIRSTLIGHT_DKMS", "test_dgx_arm64.py": "FIRSTLIGHT_ARM64"}
+LONG = {"test_driver_dkms.py": "FIRSTLIGHT_DKMS", "test_dgx_arm64.py": "FIRSTLIGHT_ARM64",
+        "test_drift_against_ansible.py": "FIRSTLIGHT_LONG", "test_drift_command.py": "FIRSTLIGHT_LONG",
+        "test_fleet.py": "FIRSTLIGHT_LONG"}
 collect_ignore = [name for name, variable in LONG.items() if variable not in os.environ]
+# Where FIRSTLIGHT_SUITES does not say otherwise these run on one Debian, the other modules on both.
+ONE_SUITE = {"test_driver_repository": "trixie", "test_dgx": "bookworm", "test_images": "trixie",
+             "test_smoke_container": "bookworm", "test_monitoring": "trixie", "test_drift_command": "bookworm",
+             "test_drift_against_ansible": "trixie"}
 SUITES = tuple(os.environ.get("FIRSTLIGHT_SUITES", "bookworm trixie").split())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the second Debian of the modules that run on one."""
+    def elsewhere(item: pytest.Item) -> bool:
+        suite = getattr(getattr(item, "callspec", None), "params", {}).get("image")
+        return suite is not None and suite != ONE_SUITE.get(item.path.stem, suite)
+
+    left_out = [] if "FIRSTLIGHT_SUITES" in os.environ else [item for item in items if elsewhere(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

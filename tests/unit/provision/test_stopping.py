@@ -27,11 +27,15 @@ if TYPE_CHECKING:
     from agent.provision.places import Places
 
 
-def wait_for(path: Path, timeout_s: float = 15) -> None:
+def wait_until(happened: Callable[[], bool], what: str, timeout_s: float = 15) -> None:
     deadline = time.monotonic() + timeout_s
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not appear"
+    while not happened():
+        assert time.monotonic() < deadline, f"{what} did not appear"
         time.sleep(0.02)
+
+
+def wait_for(path: Path) -> None:
+    wait_until(path.exists, str(path))
 
 
 def test_the_first_ctrl_c_stops_after_the_task_at_hand(
@@ -100,6 +104,7 @@ def test_the_run_after_kill_9_says_what_was_interrupted_waits_for_it_and_finishe
 ) -> None:
     child = subprocess.Popen([sys.executable, "-c", KILLED, str(content), str(target), str(tmp_path)])
     wait_for(target / "slow-began")
+    wait_until(lambda: any('"role": "beta"' in it.read_text() for it in places.runs.glob("*/*")), "the journal's step")
     child.kill()
     child.wait()
     interrupted = find_interrupted(places.runs)
