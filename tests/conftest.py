@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Generator
@@ -19,6 +20,8 @@ TIERS = {
     "vm": "root, qemu and debootstrap: sudo make test-vm",
     "torch": "an interpreter with torch: make test-jobs",
 }
+# A shell's background job starts with Ctrl-C ignored, and so would everything the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 NOT_RUN = pytest.StashKey[Counter[str]]()
 
 

@@ -12,7 +12,7 @@ from ansible.module_utils.atomic import read_text, write_atomic
 from ansible.module_utils.blockdev import Disk, Host, Refused, Unknown
 
 MOUNT_TIMEOUT_S = 900  # XFS may have a long log to recover
-OURS = ("nofail", "x-systemd.device-timeout=10s")
+OURS = ("nofail",)  # the boot does not wait for it, so systemd may wait its 90 s for a slow disk
 # Options the kernel shows only by the absence of their opposite.
 OPPOSITES = {
     "dev": "nodev", "suid": "nosuid", "exec": "noexec", "async": "sync", "nodiscard": "discard",

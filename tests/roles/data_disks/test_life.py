@@ -42,7 +42,7 @@ def test_a_blank_disk_is_planned_made_and_mounted_and_then_left_alone(bench: Ben
     assert {"noatime", "logbufs=8", "logbsize=256k"} <= set(options)
     uuid = findmnt(bench.mount, "UUID")
     assert findmnt(bench.mount, "LABEL") == "data" and findmnt(bench.mount, "FSTYPE") == "xfs"
-    line = f"UUID={uuid} {bench.mount} xfs noatime,logbufs=8,logbsize=256k,nofail,x-systemd.device-timeout=10s 0 0\n"
+    line = f"UUID={uuid} {bench.mount} xfs noatime,logbufs=8,logbsize=256k,nofail 0 0\n"
     table = bench.fstab.read_text()
     assert table.startswith("# a comment stays\n/dev/nothing-of-ours / ext4 defaults 0 1\n") and table.endswith(line)
     Path(bench.mount, "thesis").write_text("years of work")
