@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
     from agent.systemd.installation import Outcome
 
+# Not 1 or 2: a unit with SuccessExitStatus=1 2 takes them for success of its ExecCondition, too.
+BUSY = 75
 ACTIONS = {
     "install": "write, verify and start the units; a second time changes nothing",
     "status": "show the timers, their last results and the last reports",
     "remove": "stop the units and leave nothing of them behind",
     "look": "what a timer runs: check, keep the report, tell the journal",
-    "idle": "whether no GPU is at work: exit code 0 or 1",
+    "idle": f"whether no GPU is at work: exit code 0, else {BUSY}",
 }
 LISTEN = "127.0.0.1:9836"
 
@@ -141,4 +143,4 @@ def _idle(args: argparse.Namespace) -> int:
     users = gpu_users()
     if users:
         print(f"a GPU is at work: {', '.join(users)}")
-    return 1 if users else 0
+    return BUSY if users else 0

@@ -17,6 +17,7 @@ _ASKED = ("Id", "ActiveState", "UnitFileState", "Result", "ExecMainStatus", "Exe
           "NextElapseUSecRealtime", "LastTriggerUSec", "NRestarts", "ConditionResult", "Unit")
 _RESULTS = {"exec-condition": "skipped, a GPU was at work", "success": "done", "exit-code": "failed",
             "timeout": "took too long", "watchdog": "hung", "signal": "killed", "core-dump": "crashed"}
+_CODES = {1: "something failed", 2: "warnings or unknown"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def _status(name: str, seen: dict[str, str]) -> UnitStatus:
     code = int(seen["ExecMainStatus"]) if ran and seen.get("ExecMainStatus", "").isdigit() else None
     return UnitStatus(
         name=name, active=seen.get("ActiveState", ""), enabled=seen.get("UnitFileState", ""),
-        result=_RESULTS.get(result, result) if ran or name.endswith(".timer") or result != "success" else "",
+        result=_RESULTS.get(result, result) if ran or result != "success" else "",
         code=code, last=seen.get("LastTriggerUSec") or seen.get("ExecMainExitTimestamp", ""),
         next=seen.get("NextElapseUSecRealtime", ""), restarts=int(seen.get("NRestarts") or 0),
     )
@@ -63,7 +64,7 @@ def render_status(units: Iterable[UnitStatus], results: Iterable[tuple[str, floa
     """Return the page of `systemd status`. `results`: level, epoch seconds and tally of the last reports."""
     rows = [("unit", "state", "last", "ended", "next")]
     for unit in units:
-        ended = unit.result + (f", exit code {unit.code}" if unit.code else "")
+        ended = unit.result + (f", {_CODES.get(unit.code, f'exit code {unit.code}')}" if unit.code else "")
         restarts = f", restarted {unit.restarts} times" if unit.restarts else ""
         rows.append((unit.name, unit.active + restarts, unit.last or "-", ended or "-", unit.next or "-"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from agent.cli.main import COMMANDS
+from agent.cli.systemd import BUSY
 from tests.node.disposable import Ran
 from tests.node.nodes import Node, fresh_node
 from tests.node.profiles import NODE, prepare
@@ -108,7 +109,7 @@ def test_deep_is_skipped_while_a_gpu_is_at_work(installed: Installed) -> None:
     node.sh("cp /bin/sleep /root/train; test -e /dev/nvidia0 || mknod /dev/nvidia0 c 1 3")
     job = node.launch(["sh", "-c", "exec 9</dev/nvidia0; exec /root/train 300"])
     try:
-        eventually(lambda: node.firstlight("systemd", "idle").code == 1)
+        eventually(lambda: node.firstlight("systemd", "idle").code == BUSY)
         node.sh("systemctl start firstlight-check-deep.service || true")
         assert show(node, "firstlight-check-deep.service", "Result") == "exec-condition"
         refused = node.firstlight("systemd", "remove")
