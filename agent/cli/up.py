@@ -172,9 +172,13 @@ def _deeds(state: FirstBoot, args: argparse.Namespace) -> MachineDeeds:
     from agent.up.deeds import MachineDeeds
 
     def show(reports: tuple[Report, ...], ended: FirstBoot) -> None:
+        from agent.report.proven import proven_lines
         from agent.report.text import scorecard
 
         for report in reports:
+            sys.stdout.write("\n")
+            if report.runs and report.runs[0].check.startswith("smoke."):
+                terminal.show(proven_lines(report, terminal.width()), args)
             terminal.show(scorecard(report, terminal.width()), args)
         sys.stdout.writelines(f"note: {note}\n" for note in ended.notes)
         sys.stdout.flush()

@@ -89,9 +89,26 @@ class MachineDeeds:
         self._reports["check"] = report = app.check(level=LEVEL)
         return app.keep(report, self.say)
 
-    def smoke(self) -> int | None:
-        """Run the smoke jobs, where this Firstlight has any."""
-        return None
+    def smoke(self) -> None:
+        """Prove that the machine can work; each job's result is kept. A machine without a GPU has nothing to prove."""
+        from agent.smoke.catalogue import chosen_jobs
+        from agent.smoke.running import run_jobs
+        from agent.state.jobs import JobHistory
+
+        app = self._app()
+        history = None
+        try:
+            history = JobHistory(app.history())
+        except StateError as error:
+            self.say(f"the results of the smoke jobs are not kept: {error.message}")
+        try:
+            session = app.smoke({}, history=history, allow_busy=self._state.allow_disruption)
+            report, _ = run_jobs(session, chosen_jobs(()), on_start=lambda name: self.say(f"proving {name}"),
+                                 on_done=lambda run: None, warn=self.say)
+        finally:
+            if history is not None:
+                history.close()
+        self._reports["smoke"] = report
 
     def scorecard(self, state: FirstBoot) -> None:
         """Show and keep how it ended. What cannot be written is said; it does not undo the first boot."""
@@ -114,15 +131,12 @@ class MachineDeeds:
         return exit_code([*verdicts, *((Verdict.WARN,) if state.notes else ())])
 
     def _kept_reports(self, app: App, state: FirstBoot) -> tuple[Report, ...]:
-        found = []
-        for kind, number in (("check", state.check_report), ("smoke", state.smoke_report)):
-            report = self._reports.get(kind)
-            if report is None and number is not None:
-                with app.history() as history:
-                    report = history.report(number)
-            if report is None and kind == "check":
-                report = app.check(level=LEVEL)
-            if report is not None:
-                self._reports[kind] = report
-                found.append(report)
-        return tuple(found)
+        """Return the reports of the check and the jobs; what a crash has taken from memory is read or done again."""
+        if "check" not in self._reports and state.check_report is not None:
+            with app.history() as history:
+                self._reports["check"] = history.report(state.check_report)
+        if "check" not in self._reports:
+            self.check()
+        if "smoke" not in self._reports:
+            self.smoke()
+        return self._reports["check"], self._reports["smoke"]

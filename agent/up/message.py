@@ -28,7 +28,8 @@ def render_message(state: FirstBoot, reports: Sequence[Report]) -> str:
     lines = [""]
     for report in reports:
         verdict = worst(report)
-        what = "smoke jobs" if report.level == "smoke" else "checks"
+        jobs = bool(report.runs) and all(run.check.startswith("smoke.") for run in report.runs)
+        what = "smoke jobs" if jobs else "checks"
         lines.append(f"{SYMBOL[verdict]} Firstlight, {when(report.finished)}: {what} of {visible(report.machine)} "
                      f"({report.profile}): {tally(report)}")
     if not reports:

@@ -38,7 +38,7 @@ class FirstBoot:
     An empty digest agrees to whatever fits (an image made for machines not yet seen).
     `boot_id` is the kernel's id of the boot in which the stage began. `asked` = a person at a terminal agreed;
     `starts` counts the beginnings, `attempts` the failed applies in a row, `reboots` those we asked for.
-    `notes` are sentences for the scorecard. Reports are numbers in the history. Times in epoch seconds.
+    `notes` are sentences for the scorecard. The report is a number in the history. Times in epoch seconds.
     """
 
     id: str
@@ -55,7 +55,6 @@ class FirstBoot:
     reboots: int = 0
     changes: int = 0
     check_report: int | None = None
-    smoke_report: int | None = None
     notes: tuple[str, ...] = ()
 
     def noted(self, *notes: str) -> FirstBoot:

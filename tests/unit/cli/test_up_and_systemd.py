@@ -38,6 +38,9 @@ class Deeds(MachineDeeds):
         self._reports["check"] = REPORT
         return 1
 
+    def smoke(self) -> None:
+        self._reports["smoke"] = REPORT
+
     def scorecard(self, state: FirstBoot) -> None:
         self._show((REPORT,), state)
 

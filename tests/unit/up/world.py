@@ -80,9 +80,8 @@ class World:
         self.step("check")
         return 1
 
-    def smoke(self) -> int | None:
+    def smoke(self) -> None:
         self.step("smoke")
-        return None
 
     def scorecard(self, state: FirstBoot) -> None:
         self.step("scorecard")
