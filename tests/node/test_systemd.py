@@ -19,9 +19,9 @@ pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
 TIMERS = tuple(f"firstlight-check-{level}.timer" for level in ("quick", "standard", "deep"))
 EXPORTER = "firstlight-exporter.service"
 needs_exporter = pytest.mark.skipif("serve" not in dict(COMMANDS), reason="this Firstlight has no exporter")
-# The history is the machine's memory and stays; systemd's and the shadow suite's own caches are theirs.
+# The histories are the memory of the machine and stay; systemd's and the shadow suite's own caches are theirs.
 LISTING = r"""
-find /etc /var /usr/lib/systemd /usr/local -xdev \( -path /var/lib/firstlight/history.sqlite\* -o -path /var/log \
+find /etc /var /usr/lib/systemd /usr/local -xdev \( -path /var/lib/firstlight/\*.sqlite\* -o -path /var/log \
   -o -path /var/lib/docker -o -path /var/lib/apt -o -path /var/cache \) -prune -o -printf '%p %y %m %U %G %l\n' | sort
 getent passwd; getent group
 systemctl list-unit-files --no-pager --no-legend | sort
@@ -102,6 +102,22 @@ def test_a_timer_fires_and_the_report_is_kept_and_told_to_the_journal(installed:
 def test_every_level_runs_in_its_unit(installed: Installed) -> None:
     for level in ("standard", "deep"):
         installed.node.must(["systemctl", "start", f"firstlight-check-{level}.service"], timeout_s=600)
+
+
+@pytest.mark.skipif("drift" not in dict(COMMANDS), reason="this Firstlight has no drift")
+def test_a_package_change_is_looked_at_once_and_again_at_the_next(installed: Installed) -> None:
+    node, unit = installed.node, "firstlight-drift.service"
+    node.write("/run/systemd/system/firstlight-drift-soon.timer.d/fast.conf",
+               "[Timer]\nOnActiveSec=\nOnActiveSec=3s\nRandomizedDelaySec=0\nAccuracySec=1s\n")
+    node.sh("systemctl daemon-reload")
+    looked = show(node, unit, "ExecMainExitTimestampMonotonic")
+    for _ in range(2):
+        node.sh("for i in 1 2 3; do cp -p /var/lib/dpkg/status /root/s; cat /root/s >/var/lib/dpkg/status; done")
+        before = looked
+        eventually(lambda: show(node, unit, "ExecMainExitTimestampMonotonic") != before, 60)  # noqa: B023
+        assert show(node, unit, "Result") == "success", node.sh(f"journalctl -u {unit} --no-pager")
+        looked = show(node, unit, "ExecMainExitTimestampMonotonic")
+    node.sh("rm -r /root/s /run/systemd/system/firstlight-drift-soon.timer.d; systemctl daemon-reload")
 
 
 def test_deep_is_skipped_while_a_gpu_is_at_work(installed: Installed) -> None:
