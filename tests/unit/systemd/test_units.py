@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli.systemd import BUSY
 from agent.model.errors import UsageError
 from agent.systemd.rendering import EXPORTER, FIRST_BOOT, SCHEDULES, Setting, render_first_boot, render_units, started
 from agent.systemd.verification import verify
@@ -77,6 +78,11 @@ def test_each_level_has_a_timer_that_is_jittered_and_a_service_that_spares_the_b
 def test_only_what_loads_the_machine_waits_for_an_idle_gpu(units: dict[str, str]) -> None:
     waiting = [name for name, text in units.items() if "ExecCondition=" in text]
     assert waiting == ["firstlight-check-deep.service"]
+
+
+def test_the_code_of_a_busy_gpu_is_no_success_of_the_unit_that_asks(units: dict[str, str]) -> None:
+    codes = re.findall(r"^SuccessExitStatus=(.*)$", units["firstlight-check-deep.service"], re.M)
+    assert {0, *map(int, codes[0].split())}.isdisjoint({BUSY})
 
 
 def test_checks_see_the_machine_and_not_a_sandbox(units: dict[str, str]) -> None:
