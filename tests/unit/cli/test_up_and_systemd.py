@@ -138,3 +138,52 @@ def test_idle_answers_by_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "train (7)" in capsys.readouterr().out
     monkeypatch.setattr("agent.provision.reboot.gpu_users", tuple)
     assert main(["systemd", "idle"]) == 0
+
+
+@pytest.fixture
+def person(machine: list[str], capture: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Somebody at a terminal before a recorded machine; returns their answers, to be filled."""
+    from agent.app import App
+    from agent.machine.recording_file import load_recording
+    from agent.model.plan import Change, Plan
+
+    answers: list[str] = []
+    monkeypatch.setattr("agent.cli.provisioning.require_rights", lambda args, command: None)
+    monkeypatch.setattr(App, "recording", property(lambda self: load_recording(capture)))
+    monkeypatch.setattr("agent.cli.up._ask", lambda question: answers.pop(0) == "yes")
+    plan = Plan("cpu-only", "d", ("sysctl",), (Change("sysctl", "Set", "vm.swappiness", "60", "10"),))
+    monkeypatch.setattr("agent.cli.provisioning.planned", lambda job: plan)
+    return answers
+
+
+def test_who_says_no_gets_nothing_done(person: list[str], apart: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    person.append("no")
+    assert main(["up", "--profile", "cpu-only"]) == 1
+    told = capsys.readouterr()
+    assert "named by --profile" in told.out
+    assert "vm.swappiness" in told.err
+    assert saved(apart) is None
+
+
+def test_who_says_yes_is_asked_once_and_what_was_agreed_to_is_remembered(
+        person: list[str], apart: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    person.append("yes")
+    monkeypatch.setattr(Deeds, "outcome", Outcome.FAILED)
+    assert main(["up", "--profile", "cpu-only"]) == 3
+    state = saved(apart)
+    assert state is not None
+    assert (state.asked, state.profile, state.stage) == (True, "cpu-only", Stage.APPLY)
+    monkeypatch.setattr(Deeds, "outcome", Outcome.DONE)
+    assert main(["up"]) == 1
+    assert person == []
+
+
+def test_a_profile_that_was_changed_since_somebody_agreed_is_asked_about_again(
+        person: list[str], apart: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = StateFile(apart / "state")
+    file.save(FirstBoot("1-up", Stage.APPLY, "cpu-only", "another", 1.0, "boot", asked=True))
+    assert main(["up", "--resume"]) == 3
+    assert "changed since somebody agreed" in capsys.readouterr().err
+    person.append("no")
+    assert main(["up"]) == 1
+    assert "changed since you agreed" in capsys.readouterr().err
