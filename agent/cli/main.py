@@ -24,6 +24,7 @@ COMMANDS = (
     ("detect", "say what this machine is, which profile fits and why"),
     ("plan", "say what apply would change; changes nothing"),
     ("apply", "make the machine what its profile says"),
+    ("up", "first boot in one command, with reboot, up to the scorecard"),
     ("check", "look whether the machine is what its profile says"),
     ("smoke", "run the jobs that prove the machine can work"),
     ("fit", "say whether a model fits here, and what would make it fit"),
@@ -36,6 +37,7 @@ COMMANDS = (
     ("profile", "list, show, validate, describe or write profiles"),
     ("report", "list, show or compare earlier reports"),
     ("serve", "serve Prometheus metrics, on loopback unless told otherwise"),
+    ("systemd", "install, show or remove the timers that keep looking"),
     ("capture", "record this machine in a file, to be looked at elsewhere"),
     ("doctor", "look whether Firstlight itself is in working order"),
 )

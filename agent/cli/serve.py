@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT, or write the page once."""
     from agent.app import App
     from agent.model.errors import UsageError
+    from agent.systemd.notify import keep_alive, notify
 
     if args.sample_every < FASTEST_S:
         raise UsageError(f"serve: --sample-every {args.sample_every:g}: at least {FASTEST_S:g} second is needed")
@@ -46,12 +48,21 @@ def run(args: argparse.Namespace) -> int:
         write_atomic(args.textfile, service.page_once().decode())
         return 0
 
+    ended = threading.Event()
+
+    def ready(url: str) -> None:
+        print(f"serving {url}", file=sys.stderr, flush=True)
+        notify("READY=1")
+        keep_alive(service.sampler.moves, ended)
+
     def end(number: int, frame: FrameType | None) -> None:
+        notify("STOPPING=1")
+        ended.set()
         service.end()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    service.serve(host, port, args.web_config, lambda url: print(f"serving {url}", file=sys.stderr, flush=True))
+    service.serve(host, port, args.web_config, ready)
     return 0
 
 

@@ -94,6 +94,11 @@ class Sampler:
         since = self.last.at if self.last is not None else self.started
         return time.monotonic() - since > STALE_AFTER * self.every_s + PROBE_S
 
+    def moves(self) -> bool:
+        """Return whether samples still come; a driver that hangs is asked seldom, which is no standstill."""
+        since = self.last.at if self.last is not None else self.started
+        return time.monotonic() - since < self.pause_s() + STALE_AFTER * PROBE_S
+
     def sample(self) -> Sample:
         """Look once and remember what was seen."""
         began = time.monotonic()

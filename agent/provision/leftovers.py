@@ -12,7 +12,8 @@ FOLDERS = tuple(Path(name) for name in (
     "/etc", "/etc/apt", "/etc/apt/apt.conf.d", "/etc/apt/keyrings", "/etc/apt/preferences.d",
     "/etc/apt/sources.list.d", "/etc/docker", "/etc/security/limits.d", "/etc/sysctl.d",
     "/etc/systemd/system", "/etc/systemd/system.conf.d", "/etc/systemd/system/docker.service.d",
-    "/etc/systemd/system/user.slice.d", "/etc/systemd/user.conf.d", "/usr/share/keyrings", "/var/lib/firstlight",
+    "/etc/motd.d", "/etc/systemd/system/user.slice.d", "/etc/systemd/user.conf.d", "/usr/share/keyrings",
+    "/var/lib/firstlight",
 ))
 
 

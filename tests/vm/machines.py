@@ -28,12 +28,19 @@ class VirtualMachine(Disposable):
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, timeout_s: float = 240) -> None:
-        """Boot and wait for the end of the boot."""
+        """Make the disks, boot and wait for the end of the boot."""
         base = machine_folder(self.suite)
         shell(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key])
+        shell(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base / "disk.raw",
+               self.folder / "system.qcow2"])
+        shell(["truncate", "-s", "1G", self.folder / "data.raw"])
+        self.power_on()
+        self.wait_until_up(timeout_s)
+
+    def power_on(self) -> None:
+        """Start the machine with the disks it has."""
+        base = machine_folder(self.suite)
         system, data = self.folder / "system.qcow2", self.folder / "data.raw"
-        shell(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base / "disk.raw", system])
-        shell(["truncate", "-s", "1G", data])
         public = base64.b64encode(self.key.with_suffix(".pub").read_bytes()).decode()
         with (self.folder / "qemu.log").open("wb") as log:
             self.process = subprocess.Popen([
@@ -47,7 +54,6 @@ class VirtualMachine(Disposable):
                 "-device", f"virtio-blk-pci,drive=data,serial={DATA_SERIAL}",
                 "-device", "virtio-rng-pci", "-nic", f"user,model=virtio,hostfwd=tcp:127.0.0.1:{self.port}-:22",
             ], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.wait_until_up(timeout_s)
 
     def wait_until_up(self, timeout_s: float = 240, *, other_boot_than: str = "") -> str:
         """Wait until the machine answers and its boot is over; return the id of this boot."""

@@ -1,0 +1,176 @@
+"""The units on a node: timers fire, the exporter answers, the watchdog bites, and removal leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from agent.cli.main import COMMANDS
+from agent.cli.systemd import BUSY
+from tests.node.disposable import Ran
+from tests.node.nodes import Node, fresh_node
+from tests.node.profiles import NODE, prepare
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
+TIMERS = tuple(f"firstlight-check-{level}.timer" for level in ("quick", "standard", "deep"))
+EXPORTER = "firstlight-exporter.service"
+needs_exporter = pytest.mark.skipif("serve" not in dict(COMMANDS), reason="this Firstlight has no exporter")
+# The histories are the memory of the machine and stay; systemd's and the shadow suite's own caches are theirs.
+LISTING = r"""
+find /etc /var /usr/lib/systemd /usr/local -xdev \( -path /var/lib/firstlight/\*.sqlite\* -o -path /var/log \
+  -o -path /var/lib/docker -o -path /var/lib/apt -o -path /var/cache \) -prune -o -printf '%p %y %m %U %G %l\n' | sort
+getent passwd; getent group
+systemctl list-unit-files --no-pager --no-legend | sort
+systemctl list-units --all --plain --no-pager --no-legend 'firstlight*' | sort
+"""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A node whose units were installed, and what it looked like before."""
+
+    node: Node
+    before: str
+    ran: Ran
+
+
+def eventually(look: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + timeout_s
+    while not look():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s"
+        time.sleep(0.5)
+
+
+def show(node: Node, unit: str, what: str) -> str:
+    """Return one property of a unit."""
+    return node.must(["systemctl", "show", "--value", "-p", what, unit]).strip()
+
+
+@pytest.fixture(scope="module")
+def installed(image: str) -> Iterator[Installed]:
+    """A node with a history of one check, then with our units."""
+    with fresh_node(image) as node:
+        prepare(node, NODE)
+        node.firstlight("check")
+        before = node.sh(LISTING)
+        yield Installed(node, before, node.firstlight("systemd", "install", "-o", "json"))
+
+
+def test_install_writes_the_units_and_starts_the_timers(installed: Installed) -> None:
+    assert installed.ran.code == 0, str(installed.ran)
+    assert set(TIMERS) < set(installed.ran.data["written"])
+    for timer in TIMERS:
+        assert show(installed.node, timer, "ActiveState") == "active"
+        assert show(installed.node, timer, "UnitFileState") == "enabled"
+
+
+def test_a_second_install_changes_nothing(installed: Installed) -> None:
+    again = installed.node.firstlight("systemd", "install", "-o", "json")
+    assert (again.code, again.data["written"], again.data["removed"]) == (0, [], []), str(again)
+
+
+def test_no_unit_failed(installed: Installed) -> None:
+    assert installed.node.must(["systemctl", "list-units", "--failed", "--plain", "--no-legend", "firstlight*"]) == ""
+
+
+def test_a_timer_fires_and_the_report_is_kept_and_told_to_the_journal(installed: Installed) -> None:
+    node = installed.node
+    # battery or not, and the calendar, are what the test speeds up
+    node.write("/run/systemd/system/firstlight-check-quick.timer.d/fast.conf",
+               "[Timer]\nOnCalendar=\nOnActiveSec=2s\nRandomizedDelaySec=0\nAccuracySec=1s\n")
+    node.write("/run/systemd/system/firstlight-check-quick.service.d/mains.conf", "[Unit]\nConditionACPower=\n")
+    node.sh("systemctl daemon-reload; systemctl restart firstlight-check-quick.timer")
+    unit = "firstlight-check-quick.service"
+    eventually(lambda: show(node, unit, "ExecMainExitTimestampMonotonic") != "0", 120)
+    assert show(node, unit, "Result") == "success", node.sh(f"journalctl -u {unit} --no-pager")
+    lines = node.sh("journalctl -o json --no-pager SYSLOG_IDENTIFIER=firstlight").splitlines()
+    told = [json.loads(line) for line in lines]
+    assert any(line.get("FIRSTLIGHT_LEVEL") == "quick" and "FIRSTLIGHT_PROFILE" in line for line in told)
+    status = node.firstlight("systemd", "status", "-o", "json").data
+    assert "quick" in [report["level"] for report in status["reports"]]
+    assert node.sh("stat -c %a /var/lib/firstlight/public/history.sqlite").strip() == "644"
+    assert node.sh("stat -c %a /var/lib/firstlight").strip() == "700"
+    node.sh("rm -r /run/systemd/system/firstlight-check-quick.*.d; systemctl daemon-reload; "
+            "systemctl restart firstlight-check-quick.timer")
+
+
+def test_every_level_runs_in_its_unit(installed: Installed) -> None:
+    for level in ("standard", "deep"):
+        installed.node.must(["systemctl", "start", f"firstlight-check-{level}.service"], timeout_s=600)
+
+
+@pytest.mark.skipif("drift" not in dict(COMMANDS), reason="this Firstlight has no drift")
+def test_a_package_change_is_looked_at_once_and_again_at_the_next(installed: Installed) -> None:
+    node, unit = installed.node, "firstlight-drift.service"
+    node.write("/run/systemd/system/firstlight-drift-soon.timer.d/fast.conf",
+               "[Timer]\nOnActiveSec=\nOnActiveSec=3s\nRandomizedDelaySec=0\nAccuracySec=1s\n")
+    node.sh("systemctl daemon-reload")
+    looked = show(node, unit, "ExecMainExitTimestampMonotonic")
+    for _ in range(2):
+        node.sh("for i in 1 2 3; do cp -p /var/lib/dpkg/status /root/s; cat /root/s >/var/lib/dpkg/status; done")
+        before = looked
+        eventually(lambda: show(node, unit, "ExecMainExitTimestampMonotonic") != before, 60)  # noqa: B023
+        assert show(node, unit, "Result") == "success", node.sh(f"journalctl -u {unit} --no-pager")
+        looked = show(node, unit, "ExecMainExitTimestampMonotonic")
+    node.sh("rm -r /root/s /run/systemd/system/firstlight-drift-soon.timer.d; systemctl daemon-reload")
+
+
+def test_deep_is_skipped_while_a_gpu_is_at_work(installed: Installed) -> None:
+    node = installed.node
+    node.sh("cp /bin/sleep /root/train; test -e /dev/nvidia0 || mknod /dev/nvidia0 c 1 3")
+    job = node.launch(["sh", "-c", "exec 9</dev/nvidia0; exec /root/train 300"])
+    try:
+        eventually(lambda: node.firstlight("systemd", "idle").code == BUSY)
+        node.sh("systemctl start firstlight-check-deep.service || true")
+        assert show(node, "firstlight-check-deep.service", "Result") == "exec-condition"
+        refused = node.firstlight("systemd", "remove")
+        assert refused.code == 3
+        assert "use the GPU" in refused.err
+    finally:
+        node.sh("pkill -x train; rm -f /dev/nvidia0 /root/train")
+        job.wait(60)
+
+
+def metrics(node: Node) -> str:
+    """Return the page of the exporter."""
+    script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9836/metrics', timeout=10).read().decode())"
+    return node.must(["/opt/firstlight/bin/python", "-c", script])
+
+
+@needs_exporter
+def test_the_exporter_runs_as_nobody_of_ours_and_answers_with_the_reports(installed: Installed) -> None:
+    node = installed.node
+    eventually(lambda: show(node, EXPORTER, "ActiveState") == "active")
+    pid = show(node, EXPORTER, "MainPID")
+    assert node.sh(f"sed -n 's/^Uid:\\t\\([0-9]*\\).*/\\1/p' /proc/{pid}/status").strip() != "0"
+    assert node.sh(f"sed -n 's/^CapEff:\\t//p' /proc/{pid}/status").strip().strip("0") == ""
+    eventually(lambda: 'firstlight_report_age_seconds{level="quick"}' in metrics(node))
+    assert "firstlight_history_readable 1.0" in metrics(node)
+
+
+@needs_exporter
+def test_the_watchdog_restarts_a_stuck_exporter(installed: Installed) -> None:
+    node = installed.node
+    node.write(f"/run/systemd/system/{EXPORTER}.d/fast.conf", "[Service]\nWatchdogSec=6\nRestartSec=1\n")
+    node.sh(f"systemctl daemon-reload; systemctl restart {EXPORTER}")
+    time.sleep(10)
+    assert show(node, EXPORTER, "NRestarts") == "0", "a healthy exporter is left alone"
+    stuck = show(node, EXPORTER, "MainPID")
+    node.must(["kill", "-STOP", stuck])
+    eventually(lambda: show(node, EXPORTER, "NRestarts") == "1" and show(node, EXPORTER, "ActiveState") == "active")
+    assert show(node, EXPORTER, "MainPID") != stuck
+    assert "firstlight_build_info" in metrics(node)
+    node.sh(f"rm -r /run/systemd/system/{EXPORTER}.d; systemctl daemon-reload")
+
+
+def test_zz_remove_leaves_the_machine_as_it_was(installed: Installed) -> None:
+    removed = installed.node.firstlight("systemd", "remove", "-o", "json")
+    assert removed.code == 0, str(removed)
+    assert set(removed.data["removed"]) == set(installed.ran.data["written"])
+    assert installed.node.sh(LISTING) == installed.before
+    assert installed.node.firstlight("systemd", "remove").out == "nothing to do\n"

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.model.errors import StateError
+from agent.model.finding import CheckRun, Finding, Report
+from agent.model.verdict import Verdict
+from agent.state.history import SCHEMA_VERSION, History
+from agent.systemd.publish import KEPT, publish
+
+NOW = time.time()
+REPORT = Report("m", "p", "d", "deep", NOW, NOW + 1, (CheckRun("a.b", "T", 0.1, (Finding("a.b", Verdict.PASS, "x"),)),))
+
+
+def kept(state: Path) -> None:
+    with History(state) as history:
+        history.add_report(REPORT)
+        for _ in range(KEPT + 10):
+            history.add_report(replace(REPORT, level="quick"))
+
+
+def levels(file: Path) -> list[str]:
+    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
+        rows = [row[0] for row in db.execute("SELECT level FROM entry ORDER BY id")]
+    db.close()
+    return rows
+
+
+def test_the_newest_entries_and_the_newest_of_each_level_are_published(tmp_path: Path) -> None:
+    kept(tmp_path)
+    assert levels(publish(tmp_path)) == ["deep"] + ["quick"] * KEPT
+    assert [path.name for path in (tmp_path / "public").iterdir()] == ["history.sqlite"]
+
+
+def test_whoever_may_not_write_can_read_it(open_folder: Path, as_nobody) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("as root another user can be tried")
+    kept(open_folder)
+    file = publish(open_folder)
+    with as_nobody():
+        assert levels(file)
+
+
+def test_without_a_history_there_is_a_folder_and_no_file(tmp_path: Path) -> None:
+    assert not publish(tmp_path).exists()
+    assert (tmp_path / "public").is_dir()
+
+
+def test_a_damaged_history_is_an_error_and_the_old_copy_stays(tmp_path: Path) -> None:
+    kept(tmp_path)
+    before = publish(tmp_path).read_bytes()
+    (tmp_path / "history.sqlite").write_bytes(b"not a database, certainly not one" * 99)
+    with pytest.raises(StateError, match="cannot be copied"):
+        publish(tmp_path)
+    assert (tmp_path / "public" / "history.sqlite").read_bytes() == before
