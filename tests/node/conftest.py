@@ -14,12 +14,12 @@ from tests.node.profiles import NODE, prepare
 # Not even collected unless asked for: each takes ten minutes and more.
 LONG = {"test_driver_dkms.py": "FIRSTLIGHT_DKMS", "test_dgx_arm64.py": "FIRSTLIGHT_ARM64",
         "test_drift_against_ansible.py": "FIRSTLIGHT_LONG", "test_drift_command.py": "FIRSTLIGHT_LONG",
-        "test_fleet.py": "FIRSTLIGHT_LONG"}
+        "test_fleet.py": "FIRSTLIGHT_LONG", "test_up.py": "FIRSTLIGHT_LONG"}
 collect_ignore = [name for name, variable in LONG.items() if variable not in os.environ]
 # Where FIRSTLIGHT_SUITES does not say otherwise these run on one Debian, the other modules on both.
 ONE_SUITE = {"test_driver_repository": "trixie", "test_dgx": "bookworm", "test_images": "trixie",
              "test_smoke_container": "bookworm", "test_monitoring": "trixie", "test_drift_command": "bookworm",
-             "test_drift_against_ansible": "trixie"}
+             "test_drift_against_ansible": "trixie", "test_systemd": "trixie", "test_up": "bookworm"}
 SUITES = tuple(os.environ.get("FIRSTLIGHT_SUITES", "bookworm trixie").split())
 
 

@@ -1,0 +1,8 @@
+"""What of the tier of virtual machines runs only when asked for."""
+
+from __future__ import annotations
+
+import os
+
+# A first boot and ten power cuts take hours without hardware acceleration.
+collect_ignore = [] if "FIRSTLIGHT_LONG" in os.environ else ["test_first_boot.py"]
