@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ENGINE = ("container.", "images.")  # the areas that ask Docker Engine
+
 
 @dataclass(frozen=True)
 class Drift:
     """A change by hand, the one check that must find it, and the repair where no role owns it.
 
-    `blinds`: the area whose other checks can no longer look, and say so (unknown), until it is repaired.
+    `blinds`: the areas whose other checks can no longer look, and say so (unknown), until it is repaired.
     """
 
     name: str
     script: str
     check: str
     by_hand: str = ""
-    blinds: str = ""
+    blinds: tuple[str, ...] = ()
 
 
 CONTAINER = (
@@ -60,7 +62,7 @@ END
 systemctl restart docker""", "container.daemon-json"),
     Drift("daemon.json cut in half",
           "head -c 40 /etc/docker/daemon.json >/tmp/half; cat /tmp/half >/etc/docker/daemon.json",
-          "container.daemon-json", blinds="container."),
+          "container.daemon-json", blinds=ENGINE),
     Drift("NVIDIA runtime no longer registered",
           """python3 - <<'END'
 import json
@@ -71,7 +73,7 @@ json.dump(values, open(path, "w"), indent=2)
 END
 systemctl restart docker""", "container.nvidia-runtime"),
     Drift("Docker stopped", "systemctl stop -q docker.socket docker.service", "container.docker-service",
-          blinds="container."),
+          blinds=ENGINE),
     Drift("Docker will not start at boot", "systemctl disable -q docker.service", "container.docker-service"),
     Drift("toolkit no longer held", "apt-mark unhold nvidia-container-toolkit >/dev/null", "container.toolkit-pin"),
     Drift("clock service off", "systemctl disable -q systemd-timesyncd", "system.time-sync",
@@ -84,7 +86,7 @@ DISK_MACHINE = (
     Drift("swap off", "swapoff -a", "system.swap"),
     Drift("kernel value changed live", "sysctl -q -w net.core.somaxconn=128", "kernel.sysctl"),
     Drift("Docker stopped", "systemctl stop -q docker.socket docker.service", "container.docker-service",
-          blinds="container."),
+          blinds=ENGINE),
     Drift("data disk full", "fallocate -l $(($(df --output=avail -B1 /data | tail -n 1) * 99 / 100)) /data/junk",
           "storage.disk-space", by_hand="rm /data/junk"),
     Drift("clock service off", "systemctl disable -q --now chrony", "system.time-sync",
