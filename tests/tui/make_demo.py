@@ -10,11 +10,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
 
 from agent.app import App
 from agent.desk.children import Child
 from agent.desk.feed import WATCH
 from agent.machine.api import Space
+from agent.machine.recorded import RecordingMachine
+from agent.machine.recording import merge_answers
 from agent.machine.recording_file import save_recording
 from agent.model.plan import Change
 from tests.fixtures import Content, FakeMachine
@@ -49,7 +52,11 @@ STORY = (
            "/swap.img none swap sw 0 0\n"),
 )
 MACHINES: Mapping[str, tuple[str, str, Mapping[str, Content]]] = {
-    "server": ("h100x8", "x86_64", {"/proc/sys/kernel/hostname": "rack7-gpu2\n"}),
+    "server": ("h100x8", "x86_64", {"/proc/sys/kernel/hostname": "rack7-gpu2\n",
+                                  "/sys/class/dmi/id/sys_vendor": "Supermicro\n",
+                                  "/sys/class/dmi/id/product_name": "SYS-821GE-TNHR\n",
+                                  "/proc/cpuinfo": "".join(f"processor\t: {n}\nmodel name\t: Intel(R) Xeon(R) "
+                                                           "Platinum 8480+\n\n" for n in range(224))}),
     "spark": ("gb10", "aarch64", {**ARM, "/proc/sys/kernel/hostname": "spark-1\n"}),
 }
 
@@ -73,9 +80,12 @@ def _record(host: FakeMachine, name: str) -> None:
     host.spaces = {"/": Space(1_900_000_000_000, 1_200_000_000_000, 120_000_000, 110_000_000)}
     app = App()
     app.__dict__["machine"] = host
-    app.resolved  # noqa: B018
     recording = app.record(level="deep")
-    save_recording(replace(recording, made=host.now), FOLDER / f"{name}.json")
+    app.docker()
+    app.used_disks()
+    app.machine.read("/proc/meminfo")
+    answers = merge_answers(recording.answers, cast(RecordingMachine, app.machine).answers)
+    save_recording(replace(recording, made=host.now, answers=answers), FOLDER / f"{name}.json")
     (FOLDER / f"{name}.json").chmod(0o644)
 
 

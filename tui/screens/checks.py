@@ -10,9 +10,11 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from agent.model.finding import Finding
+from agent.report.words import wrong
 from tui.screens.face import Face
 from tui.widgets.detail import render_check, render_finding
 from tui.widgets.tree import CheckTree
+from tui.words import line_of, lines
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -117,10 +119,20 @@ class Checks(Face):
         self.query_one("#detail", Static).update(self._detail())
 
     def _detail(self) -> Content:
-        chosen = self.query_one(CheckTree).chosen()
+        tree = self.query_one(CheckTree)
+        chosen = tree.chosen()
         if chosen is None:
-            return Content.styled("choose a check; ? says which keys there are", "$text-muted")
+            return self._area(tree.chosen_name())
         return render_finding(chosen, self._info(chosen.check)) if isinstance(chosen, Finding) else render_check(chosen)
+
+    def _area(self, area: str) -> Content:
+        """Return what is not right in an area."""
+        report = self.state.report
+        if report is None or not area:
+            return Content.styled("looking …", "$text-muted")
+        found = [line_of(finding) for finding in wrong(report) if finding.check.startswith(f"{area}.")]
+        head = f"{area}: {len(found) or 'nothing'} not right. r runs this area, Enter opens or closes it."
+        return lines([Content.styled(head, "bold"), "", *found])
 
     def _info(self, check: str) -> CheckInfo | None:
         known = self.state.look.checks if self.state.look is not None else ()

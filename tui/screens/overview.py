@@ -95,7 +95,8 @@ class Overview(Face):
         found, at = self._wrong(), box.highlighted
         box.display = bool(found)
         box.clear_options()
-        box.add_options([Option(line_of(item), id=f"{item.check}\n{item.subject}")
+        width = max(20, self.size.width - 6)
+        box.add_options([Option(line_of(item).truncate(width, ellipsis=True), id=f"{item.check}\n{item.subject}")
                          for item in {(item.check, item.subject): item for item in found}.values()])
         if found:
             box.highlighted = min(at or 0, box.option_count - 1)

@@ -37,6 +37,7 @@ class Provision(Face):
         """Yield the way and the values."""
         yield Static(id="way")
         yield DataTable(id="values", cursor_type="row", zebra_stripes=True)
+        yield Static(id="value")
 
     def on_mount(self) -> None:
         """Name the columns."""
@@ -55,6 +56,14 @@ class Provision(Face):
         if topic in ("all", "look") and table.row_count != len(look.values):
             table.clear()
             table.add_rows((value.key, visible(value.value)[:60], _short(value.origin)) for value in look.values)
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """Show the chosen value whole, with the place that says so."""
+        values = self.state.look.values if self.state.look is not None else ()
+        if event.cursor_row < len(values):
+            value = values[event.cursor_row]
+            self.query_one("#value", Static).update(Content.assemble(
+                (value.key, "bold"), f" = {visible(value.value)}\n", (f"written in {value.origin}", "$text-muted")))
 
     def action_plan_all(self) -> None:
         """Plan every role."""

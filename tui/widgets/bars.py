@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PLACES = (("overview", "Overview"), ("checks", "Checks"), ("provision", "Provision"), ("history", "History"),
           ("gpu", "GPU"))
+WIDE = 90
 
 
 class Topbar(Static):
@@ -29,7 +30,8 @@ class Topbar(Static):
         for number, (place, title) in enumerate(PLACES, 1):
             tabs.append((f"[{number} {title}]", "$text-primary bold") if place == here else f" {number} {title} ")
         tag = [(" DEMO ", "$text-warning reverse")] if desk.demo else []
-        self.update(Content.assemble(("Firstlight ", "bold"), *tag, (f"{name} ", "$text-accent"), *tabs))
+        title = [("Firstlight ", "bold")] if self.app.size.width >= WIDE else []
+        self.update(Content.assemble(*title, *tag, (f"{name} ", "$text-accent"), *tabs))
 
 
 class Statusbar(Static):

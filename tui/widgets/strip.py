@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tui.state import State
 
 HOT_MARGIN_C = 5
+SHORTEST = 8  # columns; a cut text of fewer says nothing
 
 
 class GpuStrip(Static):
@@ -55,6 +56,8 @@ def card_line(card: LiveCard, past: Sequence[int], width: int) -> Content:
     shown, room = [], width
     for text, style in parts:
         if len(text) > room:
+            if room > SHORTEST:
+                shown.append((text[:room - 1] + "…", style))
             break
         shown.append((text, style))
         room -= len(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual.binding import Binding
 from textual.widgets import Tree
 
 from agent.desk.values import CheckInfo
@@ -29,7 +30,7 @@ _RANK = {verdict: rank for rank, verdict in enumerate(WORST)}
 class CheckTree(Tree[Item | None]):
     """Areas with their findings, and the checks that have not run. Its data are findings and checks."""
 
-    BINDINGS = [("j", "cursor_down", "Down"), ("k", "cursor_up", "Up")]
+    BINDINGS = [Binding("j", "cursor_down", "Down", show=False), Binding("k", "cursor_up", "Up", show=False)]
 
     def __init__(self, *, id: str) -> None:
         super().__init__("checks", id=id)
@@ -45,17 +46,17 @@ class CheckTree(Tree[Item | None]):
         if report is self._report and checks.keys() == self._checks.keys() and self.root.children:
             return
         self._report, self._checks = report, checks
-        self._build()
+        self._grow()
 
     def narrow(self, text: str) -> None:
         """Leave only what holds every word of a text."""
         self._words = tuple(text.lower().split())
-        self._build()
+        self._grow()
 
     def toggle_wrong(self) -> bool:
         """Switch between everything and what is not right; return whether it is the latter now."""
         self._only_wrong = not self._only_wrong
-        self._build()
+        self._grow()
         return self._only_wrong
 
     def chosen(self) -> Item | None:
@@ -78,7 +79,7 @@ class CheckTree(Tree[Item | None]):
                     self.call_after_refresh(self.move_cursor, node)
                     return
 
-    def _build(self) -> None:
+    def _grow(self) -> None:
         kept = self.chosen()
         opened = {str(node.label).split()[0] for node in self.root.children if node.is_expanded}
         self.clear()
