@@ -158,7 +158,8 @@ class _Played(Follower):
         outcome = Outcome.CANCELLED if self.stopped else Outcome.DONE
         run = Run("demo", "apply", "demo", roles, outcome, self._began, time.time(), done) if over else None
         now = self._changes[min(self._done, len(self._changes) - 1)] if self._changes else None
-        lines = tuple(line for change in done for line in (f"{change.role}: {change.task}", f"  changed {change.target}"))
+        lines = tuple(line for change in done
+                      for line in (f"{change.role}: {change.task}", f"  changed {change.target}"))
         return RunView("demo", alive=not over, roles=roles, role=now.role if now and not over else "",
                        task=now.task if now and not over else "", steps=self._done, changes=done, lines=lines,
                        started=self._began, run=run)

@@ -19,7 +19,7 @@ def serve(port: int, words: Sequence[str]) -> None:
     if not 1 <= port <= 65535:
         raise UsageError(f"tui: {port} is no port", "name one from 1024 to 65535")
     try:
-        from textual_serve.server import Server
+        from textual_serve.server import Server  # type: ignore[import-not-found,unused-ignore]
     except ModuleNotFoundError as error:
         raise UsageError("tui: --web needs textual-serve, which is not installed",
                          "install it beside Firstlight: pip install 'firstlight[web]'") from error

@@ -136,7 +136,7 @@ class Desk:
         from agent.desk.feed import SILENT_AFTER_S, WATCH, sample_of
         from agent.machine.local import LocalMachine
 
-        child = Child(WATCH, f"{every_s:g}")
+        child = Child(*WATCH, f"{every_s:g}")
         heard = time.monotonic()
 
         def over() -> bool:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import machine as machine_package
 from agent.desk.values import LiveCard, Sample
 from agent.machine.gpu import gpu_memory, parse_view
 from agent.model.errors import Unobservable
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.model.gpu import Gpu, GpuMemory, GpuView, Reading
 
-WATCH = str(Path(machine_package.__file__).with_name("nvml_watch.py"))
+WATCH = ("-m", "agent.machine.nvml_watch")
 SILENT_AFTER_S = 5.0
 REASONS = (*((bit, short) for bit, _, short in FAULTS), (SW_THERMAL, "at its highest temperature (driver)"),
            (HW_SLOWDOWN, "hardware slowdown"), *BENIGN)

@@ -1,4 +1,4 @@
-"""Asks NVML for what changes, again and again, one JSON line a look. Runs alone: `python nvml_watch.py SECONDS`.
+"""Asks NVML for what changes, again and again, one JSON line a look. `python -m agent.machine.nvml_watch SECONDS`.
 
 Starting NVML costs far more than asking it, so one process stays. It may block in a sick driver for ever: who reads
 the lines notices that none comes. It ends when nobody reads any more.
@@ -12,9 +12,7 @@ import sys
 import time
 from typing import Any
 
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib costs its import
-
-import nvml_probe as probe
+from agent.machine import nvml_probe as probe
 
 # Asked at every look; everything else only at each SELDOM-th.
 OFTEN = frozenset((
@@ -34,7 +32,8 @@ class _Silent(probe._Teller):
 def main(every_s: float) -> None:
     """Print a look every `every_s` seconds; a failure of NVML is a look too, and tried again at the next."""
     nvml: Any = None
-    number, told = 0, {}
+    number = 0
+    told: dict[str, Any] = {}
     while True:
         began = time.monotonic()
         if nvml is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
-
-from textual.pilot import Pilot
+from typing import TYPE_CHECKING, Any
 
 from tui.app import FirstlightApp
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
 
 
 async def until(pilot: Pilot[Any], true: Callable[[], object], *, seconds: float = 60) -> None:
@@ -24,7 +25,8 @@ async def settled(pilot: Pilot[Any]) -> None:
     """Wait for the first look, report and sample."""
     app = pilot.app
     assert isinstance(app, FirstlightApp)
-    await until(pilot, lambda: app.state.look and app.state.report and app.state.sample and app.state.entries is not None)
+    state = app.state
+    await until(pilot, lambda: state.look and state.report and state.sample and state.entries is not None)
 
 
 def text_of(app: FirstlightApp) -> str:

@@ -112,7 +112,7 @@ def _load(profile: str, step: int) -> list[str]:
 
 
 def _watch(stand_in: StandIn, profile: str, name: str) -> None:
-    child = Child(WATCH, "0.2")
+    child = Child(*WATCH, "0.2")
     try:
         looks = []
         for said in child.objects():

@@ -47,7 +47,7 @@ class Checks(Face):
         """Yield search, tree and detail."""
         yield Input(placeholder="words; all must occur", id="search", compact=True)
         with Horizontal(id="checks"):
-            yield CheckTree(id="tree")
+            yield CheckTree()
             with VerticalScroll(id="detail-box"):
                 yield Static(id="detail")
 

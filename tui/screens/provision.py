@@ -100,7 +100,8 @@ class Provision(Face):
         shown, head = [], "First boot: this machine was never provisioned" if not applied else "First boot"
         following = next((number for number, (_, done) in enumerate(steps) if not done), len(steps))
         for number, (text, done) in enumerate(steps):
-            sign, style = ("✓", "$text-success") if done else ("▸", "bold") if number == following else ("·", "$text-muted")
+            sign, style = ("▸", "bold") if number == following else ("·", "$text-muted")
+            sign, style = ("✓", "$text-success") if done else (sign, style)
             shown.append(Content.styled(f"  {sign} {number + 1}. {text}", style))
         return [Content.styled(head, "$text-warning bold"), *shown]
 

@@ -157,10 +157,13 @@ class Repair(Screen[None]):
 
     def _plan(self) -> None:
         worker = get_current_worker()
+
+        def tell(said: dict[str, Any]) -> None:
+            if said.get("event") == "step":
+                self.post_message(Changed("step", said))
+
         try:
-            made = self.face.desk.plan(
-                self._roles, lambda said: said.get("event") == "step" and self.post_message(Changed("step", said)),
-                lambda: worker.is_cancelled)
+            made = self.face.desk.plan(self._roles, tell, lambda: worker.is_cancelled)
         except FirstlightError as error:
             self.post_message(Changed("problem", f"{error.message}. {error.hint}"))
         else:

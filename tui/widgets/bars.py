@@ -30,8 +30,8 @@ class Topbar(Static):
         for number, (place, title) in enumerate(PLACES, 1):
             tabs.append((f"[{number} {title}]", "$text-primary bold") if place == here else f" {number} {title} ")
         tag = [(" DEMO ", "$text-warning reverse")] if desk.demo else []
-        title = [("Firstlight ", "bold")] if self.app.size.width >= WIDE else []
-        self.update(Content.assemble(*title, *tag, (f"{name} ", "$text-accent"), *tabs))
+        word = [("Firstlight ", "bold")] if self.app.size.width >= WIDE else []
+        self.update(Content.assemble(*word, *tag, (f"{name} ", "$text-accent"), *tabs))
 
 
 class Statusbar(Static):

@@ -51,7 +51,7 @@ def _change(change: Change) -> Iterator[Content]:
         if not before and not after:
             yield Content(f"    {target}")
         else:
-            yield Content.assemble(f"    {target}: ", (f"− {visible(before) or '(none)'}", "$text-error"), "  ",
+            yield Content.assemble(f"    {target}: ", (f"- {visible(before) or '(none)'}", "$text-error"), "  ",
                                    (f"+ {visible(after) or '(none)'}", "$text-success"))
         return
     yield Content(f"    {visible(change.target)}")

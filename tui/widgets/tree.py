@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.widgets import Tree
 
 from agent.desk.values import CheckInfo
@@ -30,10 +30,11 @@ _RANK = {verdict: rank for rank, verdict in enumerate(WORST)}
 class CheckTree(Tree[Item | None]):
     """Areas with their findings, and the checks that have not run. Its data are findings and checks."""
 
-    BINDINGS = [Binding("j", "cursor_down", "Down", show=False), Binding("k", "cursor_up", "Up", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False), Binding("k", "cursor_up", "Up", show=False)]
 
-    def __init__(self, *, id: str) -> None:
-        super().__init__("checks", id=id)
+    def __init__(self) -> None:
+        super().__init__("checks", id="tree")
         self.show_root = False
         self.guide_depth = 2
         self._report: Report | None = None
