@@ -60,9 +60,10 @@ class Child:
         size = os.fstat(self._errors).st_size
         return os.pread(self._errors, 2000, max(0, size - 2000)).decode(errors="replace").strip()
 
-    def end(self) -> int | None:
-        """End it: interrupted twice, then killed. Returns its exit code, None when it cannot die."""
-        for number in (None, signal.SIGINT, signal.SIGINT, signal.SIGKILL):
+    def end(self, *, gently: bool = True) -> int | None:
+        """End it: interrupted twice, then killed; at once unless `gently`. Returns its exit code, None if it cannot die.
+        """
+        for number in (None, signal.SIGINT, signal.SIGINT, signal.SIGKILL) if gently else (signal.SIGKILL,):
             if self._code is None and number is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, number)

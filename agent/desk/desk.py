@@ -150,7 +150,7 @@ class Desk:
                 reason = child.errors().rpartition("\n")[2] or "NVML does not answer"
                 yield Sample(trouble=f"{reason}; firstlight check --only gpu.responds says more")
         finally:
-            child.end()
+            child.end(gently=False)
 
     def _recorded_sample(self) -> Sample:
         from agent.app import App

@@ -23,7 +23,7 @@ class Face(Screen[None]):
 
     PLACE: ClassVar[str] = ""
     HELP: ClassVar[str] = ""
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (110, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as Textual declares it
 
     def body(self) -> ComposeResult:
         """Yield what stands between the first line and the last."""
