@@ -91,15 +91,6 @@ def gib(size_bytes: int) -> str:
     return f"{size_bytes / GIB:.1f}"
 
 
-def ago(seconds: float, now: float | None = None) -> str:
-    """Return how long ago a time (epoch seconds) was: `12 s ago`, `3 h ago`, `5 d ago`."""
-    passed = max(0.0, (time.time() if now is None else now) - seconds)
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if passed >= size:
-            return f"{passed / size:.0f} {unit} ago"
-    return f"{passed:.0f} s ago"
-
-
 def clock(seconds: float) -> str:
     """Return a time (epoch seconds) as local `2026-11-21 14:05`."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

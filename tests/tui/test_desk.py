@@ -112,7 +112,8 @@ def test_a_running_apply_is_found_again_and_a_killed_one_is_told_as_interrupted(
 def test_a_detached_command_goes_on_when_its_starter_is_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     starter = (f"import sys, time; from pathlib import Path; from agent.desk import children; "
-               f"children._COMMAND = {SLEEPER!r}; children.start_detached(['apply'], Path({str(log)!r})); time.sleep(60)")
+               f"children._COMMAND = {SLEEPER!r}; children.start_detached(['apply'], Path({str(log)!r})); "
+               "time.sleep(60)")
     with subprocess.Popen([sys.executable, "-c", starter], start_new_session=True) as process:
         end = time.monotonic() + 20
         while not (log.exists() and log.read_text().strip()) and time.monotonic() < end:

@@ -16,7 +16,7 @@ from agent.report.visible import visible
 from agent.report.words import tally, worst, wrong
 from tui.screens.face import Face
 from tui.widgets.strip import GpuStrip, memory_bar
-from tui.words import ago, areas, clock, line_of, lines, mark
+from tui.words import areas, clock, line_of, lines, mark
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -89,7 +89,7 @@ class Overview(Face):
             box.display = False
             return
         head = Content.assemble(mark(worst(report)), f" {tally(report)}",
-                                (f"   {report.level}, {ago(report.finished)}", "$text-muted"))
+                                (f"   {report.level}, {clock(report.finished)}", "$text-muted"))
         self.query_one("#tally", Static).update(head)
         self.query_one("#areas", Static).update(areas(report.findings))
         found, at = self._wrong(), box.highlighted
