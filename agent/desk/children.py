@@ -61,7 +61,7 @@ class Child:
         return os.pread(self._errors, 2000, max(0, size - 2000)).decode(errors="replace").strip()
 
     def end(self, *, gently: bool = True) -> int | None:
-        """End it: interrupted twice, then killed; at once unless `gently`. Return its exit code, None if it lives on."""
+        """End it: interrupted twice, then killed; at once unless `gently`. Return its exit code, None without one."""
         for number in (None, signal.SIGINT, signal.SIGINT, signal.SIGKILL) if gently else (signal.SIGKILL,):
             if self._code is None and number is not None:
                 with contextlib.suppress(ProcessLookupError):
