@@ -12,6 +12,7 @@ from textual.content import Content
 from agent.report.visible import visible
 from tui.jobs import Jobs
 from tui.screens.checks import Checks
+from tui.screens.drift import Drifts
 from tui.screens.face import Face
 from tui.screens.gpu import Gpus
 from tui.screens.help import Help
@@ -40,7 +41,7 @@ class FirstlightApp(App[None]):
     CSS_PATH = "firstlight.tcss"
     ENABLE_COMMAND_PALETTE = True
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        "overview": Overview, "checks": Checks, "provision": Provision, "history": Past, "gpu": Gpus}
+        "overview": Overview, "checks": Checks, "provision": Provision, "history": Past, "gpu": Gpus, "drift": Drifts}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(number), f"switch_mode('{place}')", title, id=f"go.{place}", show=False)
           for number, (place, title) in enumerate(PLACES, 1)),

@@ -40,6 +40,14 @@ class Jobs:
         """Run checks."""
         self._run("check", lambda: self._check(level, only, topic, keep=keep and not only))
 
+    def drift(self) -> None:
+        """Look for drift."""
+        self._run("drift", self._drift)
+
+    def accept(self, reason: str) -> None:
+        """Accept the machine as it is, and look again."""
+        self._run("drift", lambda: self._accept(reason))
+
     def entries(self) -> None:
         """Read the history."""
         self._run("entries", self._entries)
@@ -81,6 +89,17 @@ class Jobs:
 
     def _entries(self) -> None:
         self._tell("entries", self._desk.entries())
+
+    def _drift(self) -> None:
+        worker = get_current_worker()
+        self._tell("work", Work("looking for drift"))
+        seen = self._desk.drift(lambda: worker.is_cancelled)
+        self._tell("work", None)
+        self._tell("drift", seen)
+
+    def _accept(self, reason: str) -> None:
+        self._desk.accept_drift(reason)
+        self._drift()
 
     def _feed(self) -> None:
         """Post samples; a driver that hangs is asked again less and less often."""

@@ -10,7 +10,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from agent.desk.runs import RunView
-    from agent.desk.values import Look, Sample
+    from agent.desk.values import Drifted, Look, Sample
     from agent.model.finding import CheckRun, Report
     from agent.state.history import Entry
 
@@ -35,6 +35,7 @@ class State:
     report: Report | None = None
     entries: list[Entry] | None = None
     sample: Sample | None = None
+    drift: Drifted | None = None
     busy: dict[str, deque[int]] = field(default_factory=dict)
     work: Work | None = None
     run: RunView | None = None
@@ -61,7 +62,7 @@ class State:
 
 
 class Changed(Message):
-    """Something became known. `topic`: look, report, entries, sample, work, run."""
+    """Something became known. `topic`: look, report, entries, sample, drift, work, run."""
 
     def __init__(self, topic: str, value: object) -> None:
         super().__init__()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import signal
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.desk.children import Child, is_alive, start_detached
 from agent.desk.runs import Follower, RunView, find_active, find_of_process, newest_runs
-from agent.desk.values import Look, Sample, look_from, plan_from
+from agent.desk.values import Drifted, Look, Sample, drifted_from, look_from, plan_from
 from agent.model.document import report_from_document
 from agent.model.errors import FirstlightError, UsageError
 
@@ -128,6 +129,16 @@ class Desk:
         with self._history() as history:
             return history.report(number)
 
+    def drift(self, cancelled: Cancelled) -> Drifted:
+        """Return what drifted from the profile and the accepted baseline. Raises FirstlightError."""
+        return drifted_from(self._asked("drift", "drift", cancelled=cancelled)["drift"])
+
+    def accept_drift(self, reason: str) -> None:
+        """Make the machine as it is now its baseline. Raises FirstlightError."""
+        if self.capture is not None:
+            raise UsageError("a recorded machine cannot be accepted", "accept on the machine itself")
+        self._asked("accept", "accept", reason=reason, who=_who())
+
     def samples(self, every_s: float, cancelled: Cancelled) -> Iterator[Sample]:
         """Yield the GPUs, about every `every_s` seconds; of a recording once, as it was."""
         if self.capture is not None:
@@ -190,3 +201,11 @@ class Desk:
             with contextlib.suppress(OSError):
                 child.end()
         raise FirstlightError("cancelled" if cancelled() else f"the {do} broke off: {last or 'it said nothing'}")
+
+
+def _who() -> str:
+    """Return the name of the person at the keys."""
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent.model.drift import Drift
 from agent.model.plan import Change, Plan, Refusal
 
 if TYPE_CHECKING:
@@ -71,6 +72,25 @@ class Sample:
     driver: str = ""
     cuda: str = ""
     trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """One look for drift. `baseline` says when, by whom and why one was accepted, empty without one.
+
+    `unseen`: (what could not be compared, why). `taken` in seconds since the epoch.
+    """
+
+    drifts: tuple[Drift, ...]
+    unseen: tuple[tuple[str, str], ...]
+    baseline: str
+    taken: float
+
+
+def drifted_from(document: dict[str, Any]) -> Drifted:
+    """Return the look for drift in a worker's JSON object."""
+    return Drifted(tuple(Drift(**drift) for drift in document["drifts"]),
+                   tuple((area, why) for area, why in document["unseen"]), document["baseline"], document["taken"])
 
 
 def look_from(document: dict[str, Any]) -> Look:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main(text: str) -> int:
-    """Do what the JSON object asks: `{"do": look|check|plan, "capture", "profile", …}`."""
+    """Do what the JSON object asks: `{"do": look|check|plan|drift|accept, "capture", "profile", …}`."""
     out = os.dup(1)
     os.dup2(2, 1)
 
@@ -31,7 +31,8 @@ def main(text: str) -> int:
     request = json.loads(text)
     app = App(capture=request.get("capture"), profile=request.get("profile"))
     try:
-        {"look": _look, "check": _check, "plan": _plan}[request["do"]](app, request, say)
+        jobs = {"look": _look, "check": _check, "plan": _plan, "drift": _drift, "accept": _accept}
+        jobs[request["do"]](app, request, say)
     except FirstlightError as error:
         say(event="error", message=error.message, hint=error.hint)
         return 3
@@ -122,6 +123,25 @@ def _plan(app: App, request: dict[str, Any], say: Say) -> None:
     made = plan(job, on_step=lambda step: say(event="step", **asdict(step)),
                 say=lambda text: say(event="say", text=text))
     say(event="plan", plan=asdict(made))
+
+
+def _drift(app: App, request: dict[str, Any], say: Say) -> None:
+    """Tell what drifted from the profile and the baseline; what is found on this machine is kept."""
+    from agent.model.drift import time_text
+    from agent.watch import BASELINE, PROFILE
+
+    seen = app.drift.look(against=(PROFILE, BASELINE), save=app.recording is None,
+                          warn=lambda text: say(event="say", text=text))
+    base = seen.baseline
+    told = f"accepted {time_text(base.accepted)} by {base.by}: {base.reason}" if base is not None else ""
+    say(event="drift", drift={"drifts": [asdict(drift) for drift in seen.drifts], "baseline": told,
+                              "unseen": list(seen.unseen.items()), "taken": seen.fingerprint.taken})
+
+
+def _accept(app: App, request: dict[str, Any], say: Say) -> None:
+    """Make the machine as it is now its baseline."""
+    app.drift.accept(request["reason"], request["who"])
+    say(event="accept")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,18 @@ def test_without_root_there_is_an_obstacle_that_names_the_command(monkeypatch: p
     assert "sudo firstlight tui" in Desk().obstacle
 
 
+def test_the_machine_as_it_is_is_accepted_as_the_baseline_with_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_STATE", str(tmp_path))
+    monkeypatch.setenv("SUDO_USER", "ada")
+    Desk().accept_drift("new disks")
+    seen = Desk().drift(never)
+    assert "by ada: new disks" in seen.baseline
+    with pytest.raises(UsageError, match="recorded"):
+        Desk(capture="x.json").accept_drift("why not")
+
+
 def test_what_a_worker_could_not_do_is_an_error_with_its_words(tmp_path: Path) -> None:
     with pytest.raises(FirstlightError, match="cannot be read"):
         Desk(capture=str(tmp_path / "none.json")).look()

@@ -160,9 +160,27 @@ def test_the_gpu_screen_says_why_clocks_are_held_and_what_the_hardware_has_not(s
 
 
 @pytest.mark.parametrize("size", SIZES)
+def test_drift_is_listed_explained_and_repaired(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: app.state.drift is not None and "no baseline yet" in text_of(app))
+        assert app.state.drift is not None
+        at = next(number for number, drift in enumerate(app.state.drift.drifts) if drift.role == "sysctl")
+        app.screen.query_one(DataTable).move_cursor(row=at)
+        await until(pilot, lambda: "role sysctl puts it right" in text_of(app))
+        await pilot.press("A")
+        assert not app.screen.query_one("#reason").display, "a recording cannot be accepted"
+        await pilot.press("f")
+        await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.PLANNED)
+        assert "Make these 3 changes?" in text_of(app)
+
+    drive(size, story)
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_help_explains_each_screen_and_its_keys(size: tuple[int, int]) -> None:
     async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
-        for number in range(1, 6):
+        for number in range(1, 7):
             await pilot.press(str(number), "question_mark")
             await until(pilot, lambda: isinstance(app.screen, Help) and "Quit" in text_of(app))
             await pilot.press("escape")

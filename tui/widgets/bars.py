@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tui.state import State
 
 PLACES = (("overview", "Overview"), ("checks", "Checks"), ("provision", "Provision"), ("history", "History"),
-          ("gpu", "GPU"))
+          ("gpu", "GPU"), ("drift", "Drift"))
 WIDE = 90
 
 
