@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,16 @@ def sample_of_view(view: GpuView, machine: Machine, *, names: bool) -> Sample:
         trouble = f"NVML does not return from {view.hung_in}" if view.hung_in else f"NVML dies in {view.died_in}"
     cards = tuple(LiveCard(gpu, _memory(gpu, machine), words(gpu), _processes(gpu, names=names))
                   for gpu in view.gpus)
-    return Sample(cards, view.driver_version, view.cuda_version, trouble)
+    return Sample(cards, view.driver_version, view.cuda_version, trouble, available_bytes(machine))
+
+
+def available_bytes(machine: Machine) -> int:
+    """Return MemAvailable, 0 when it cannot be read."""
+    try:
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", machine.read("/proc/meminfo"), re.MULTILINE)
+    except Unobservable:
+        return 0
+    return int(found[1]) << 10 if found else 0
 
 
 def words(gpu: Gpu) -> tuple[str, ...]:

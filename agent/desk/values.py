@@ -66,12 +66,16 @@ class LiveCard:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """All GPUs at one moment. `trouble` says why there are none or not all; empty when all answered."""
+    """All GPUs at one moment. `trouble` says why there are none or not all; empty when all answered.
+
+    `available_bytes` is the host's MemAvailable, 0 when it could not be read.
+    """
 
     cards: tuple[LiveCard, ...] = ()
     driver: str = ""
     cuda: str = ""
     trouble: str = ""
+    available_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

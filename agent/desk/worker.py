@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.app import App
 from agent.check import Level
-from agent.model.errors import FirstlightError, Unobservable
+from agent.model.errors import FirstlightError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,19 +84,13 @@ def _profile(app: App) -> dict[str, Any]:
 
 
 def _memory(app: App) -> dict[str, Any]:
-    import re
-
+    from agent.desk.feed import available_bytes
     from agent.machine.gpu import held_bytes
 
     gpus = app.graphics.view.gpus if app.graphics.view else ()
     held = [held_bytes(gpu) for gpu in gpus]
-    told: dict[str, Any] = {"gpu_held_bytes": None if None in held or not held else sum(filter(None, held))}
-    try:
-        text = app.machine.read("/proc/meminfo")
-    except Unobservable:
-        return told
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
-    return told | {"available_bytes": int(found[1]) << 10 if found else 0}
+    return {"gpu_held_bytes": None if None in held or not held else sum(filter(None, held)),
+            "available_bytes": available_bytes(app.machine)}
 
 
 def _check(app: App, request: dict[str, Any], say: Say) -> None:

@@ -21,7 +21,7 @@ async def take(folder: Path, demo: str, size: tuple[int, int], ending: str) -> N
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
         await until(pilot, lambda: len(app.state.busy and next(iter(app.state.busy.values()))) >= 6, seconds=60)
-        for number, name in enumerate(("overview", "checks", "provision", "history", "gpu"), 1):
+        for number, name in enumerate(("overview", "checks", "provision", "history", "gpu", "drift"), 1):
             await pilot.press(str(number))
             await pilot.pause(0.3)
             if name == "history":

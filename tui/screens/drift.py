@@ -134,10 +134,12 @@ class Drifts(Face):
             self.query_one("#drift-detail", Static).update(lines(told))
             return
         repair = f"role {drift.role} puts it right: f" if drift.role else "no role puts it right"
-        parts: list[Content | str] = [Content.assemble((visible(drift.key), "bold"), (f"  {repair}", "$text-muted")),
-                                      visible(drift.summary), Content.styled(f"- {visible(drift.before) or 'absent'}", "$text-error"),
-                                      Content.styled(f"+ {visible(drift.after) or 'absent'}", "$text-success"),
-                                      f"when: {_when(drift)}", f"by: {visible(drift.cause) or 'no log tells'}"]
+        parts: list[Content | str] = [
+            Content.assemble((visible(drift.key), "bold"), (f"  {repair}", "$text-muted")), visible(drift.summary),
+            Content.styled(f"- {visible(drift.before) or 'absent'}", "$text-error"),
+            Content.styled(f"+ {visible(drift.after) or 'absent'}", "$text-success"),
+            f"when: {_when(drift)}", f"by: {visible(drift.cause) or 'no log tells'}",
+        ]
         self.query_one("#drift-detail", Static).update(lines(parts))
 
 

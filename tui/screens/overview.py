@@ -108,7 +108,9 @@ class Overview(Face):
         cards = self.state.sample.cards if self.state.sample is not None else ()
         shared = [card.memory for card in cards if isinstance(card.memory, GpuMemory) and card.memory.unified]
         held = shared[0].used_bytes if shared else look.gpu_held_bytes
-        self.query_one("#memory", Static).update(memory_bar(look, held, self.size.width - 4))
+        free = self.state.sample.available_bytes if self.state.sample is not None else 0
+        drawn = memory_bar(look, free or look.available_bytes, held, self.size.width - 4)
+        self.query_one("#memory", Static).update(drawn)
 
     def _show_card(self) -> None:
         look = self.state.look

@@ -95,13 +95,14 @@ def memory_text(memory: object, width: int) -> str:
     return f"{bar(used / memory.total_bytes, width)} {gib(used)}/{gib(memory.total_bytes)} GiB"
 
 
-def memory_bar(look: Look, held_bytes: int | None, width: int) -> Content:
+def memory_bar(look: Look, available_bytes: int, held_bytes: int | None, width: int) -> Content:
     """Return the host's memory. Where CPU and GPU share it, the GPU's part is drawn in the same bar."""
-    total, free = look.memory_bytes, look.available_bytes
+    total, free = look.memory_bytes, available_bytes
     if not total:
         return Content.styled("memory: not known", "$text-muted")
     room = max(20, min(width - 2, 100))
     gpu = min(held_bytes or 0, total) if look.unified else 0
+    free = min(free, total - gpu)
     other = max(0, total - free - gpu)
     cells = [round(part / total * room) for part in (gpu, other)]
     drawn = [("█" * cells[0], "$text-accent"), ("▒" * cells[1], "$text-warning"),
