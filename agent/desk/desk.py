@@ -37,6 +37,7 @@ class Desk:
 
     def __init__(self, *, capture: str | None = None, profile: str | None = None) -> None:
         self.capture, self.profile = capture, profile
+        self._stuck = 0  # the process of an earlier feed that could not be ended
 
     @property
     def obstacle(self) -> str:
@@ -147,8 +148,11 @@ class Desk:
         from agent.desk.feed import SILENT_AFTER_S, WATCH, sample_of
         from agent.machine.local import LocalMachine
 
+        if self._stuck and is_alive(self._stuck):
+            yield Sample(trouble=f"NVML does not answer: process {self._stuck} still waits in the driver")
+            return
         child = Child(*WATCH, f"{every_s:g}")
-        heard = time.monotonic()
+        heard, trouble = time.monotonic(), ""
 
         def over() -> bool:
             return cancelled() or time.monotonic() - heard > SILENT_AFTER_S + every_s
@@ -156,12 +160,14 @@ class Desk:
         try:
             for said in child.objects(over):
                 heard = time.monotonic()
-                yield sample_of(said, LocalMachine())
-            if not cancelled():
+                sample = sample_of(said, LocalMachine())
+                trouble = sample.trouble
+                yield sample
+            if not cancelled() and not trouble:
                 reason = child.errors().rpartition("\n")[2] or "NVML does not answer"
                 yield Sample(trouble=f"{reason}; firstlight check --only gpu.responds says more")
         finally:
-            child.end(gently=False)
+            self._stuck = 0 if child.end(gently=False) is not None else child.pid
 
     def _recorded_sample(self) -> Sample:
         from agent.app import App

@@ -20,6 +20,7 @@ OFTEN = frozenset((
     "clock_sm_mhz", "clock_sm_max_mhz", "pstate", "compute_processes", "graphics_processes",
 ))
 SELDOM = 30
+NO_LIBRARY = 12
 
 
 class _Silent(probe._Teller):
@@ -30,7 +31,12 @@ class _Silent(probe._Teller):
 
 
 def main(every_s: float) -> None:
-    """Print a look every `every_s` seconds; a failure of NVML is a look too, and tried again at the next."""
+    """Print a look every `every_s` seconds. A failure of NVML is a look too; without its library it is tried again,
+    else it is the last one: each try may disturb a sick driver, and who reads decides when to begin anew.
+    """
+    if stuck := probe.find_stuck():
+        _tell({"gpus": {}, "hung_in": f"an earlier call: process {stuck} still waits in the driver"})
+        return
     nvml: Any = None
     number = 0
     told: dict[str, Any] = {}
@@ -43,13 +49,16 @@ def main(every_s: float) -> None:
                 told = {}
             found = _look(nvml, told)
             number += 1
-            if any(answer.get("e") == probe.OTHER_ERROR for answer in (found.get("count", {}),)):
-                nvml.nvmlShutdown()
-                nvml = None
-        line = memoryview(json.dumps(found, separators=(",", ":")).encode() + b"\n")
-        while line:
-            line = line[os.write(1, line):]
+        _tell(found)
+        if nvml is None and found.get("failure", {}).get("code") != NO_LIBRARY:
+            return
         time.sleep(max(0.05, every_s - (time.monotonic() - began)))
+
+
+def _tell(found: dict[str, Any]) -> None:
+    line = memoryview(json.dumps(found, separators=(",", ":")).encode() + b"\n")
+    while line:
+        line = line[os.write(1, line):]
 
 
 def _begin() -> tuple[dict[str, Any], Any]:
