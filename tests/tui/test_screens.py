@@ -22,11 +22,17 @@ SIZES = ((80, 24), (140, 40))
 Story = Callable[[FirstlightApp, Pilot[Any]], Awaitable[None]]
 
 
-def drive(size: tuple[int, int], story: Story, *, name: str = "server") -> None:
+class Powerless(DemoDesk):
+    """The demo machine as somebody without rights sees it."""
+
+    obstacle = "this needs root; run: sudo firstlight tui"
+
+
+def drive(size: tuple[int, int], story: Story, *, name: str = "server", desk: type[DemoDesk] = DemoDesk) -> None:
     """Run the application on a demo machine at a size and do what the story does."""
 
     async def run() -> None:
-        app = FirstlightApp(DemoDesk(name, pace_s=0.02))
+        app = FirstlightApp(desk(name, pace_s=0.02))
         async with app.run_test(size=size) as pilot:
             await settled(pilot)
             await story(app, pilot)
@@ -109,6 +115,25 @@ def test_a_finding_is_planned_asked_about_applied_and_looked_at_again(size: tupl
         assert len(app.state.report.runs) > 40, "the other checks are still known"
 
     drive(size, story)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_without_rights_the_plan_is_shown_and_nothing_can_be_applied(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        assert "look only: this needs root" in text_of(app)
+        await pilot.press("3", "p")
+        await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.PLANNED)
+        text = text_of(app)
+        assert "6 changes; this needs root" in text
+        assert "vm.swappiness" in text
+        assert "a Apply" not in text
+        await pilot.press("a")
+        await pilot.pause(0.3)
+        assert app.state.run is None
+        assert isinstance(app.screen, Repair)
+        assert app.screen.stage is Stage.PLANNED
+
+    drive(size, story, desk=Powerless)
 
 
 @pytest.mark.parametrize("size", SIZES)
