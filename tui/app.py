@@ -20,6 +20,7 @@ from tui.screens.history import Past
 from tui.screens.overview import Overview
 from tui.screens.provision import Provision
 from tui.screens.repair import Repair
+from tui.screens.smoke import Smoke
 from tui.state import Changed, State
 from tui.widgets.bars import PLACES
 from tui.words import line_of, lines
@@ -41,7 +42,8 @@ class FirstlightApp(App[None]):
     CSS_PATH = "firstlight.tcss"
     ENABLE_COMMAND_PALETTE = True
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
-        "overview": Overview, "checks": Checks, "provision": Provision, "history": Past, "gpu": Gpus, "drift": Drifts}
+        "overview": Overview, "checks": Checks, "provision": Provision, "history": Past, "gpu": Gpus,
+        "drift": Drifts, "smoke": Smoke}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(number), f"switch_mode('{place}')", title, id=f"go.{place}", show=False)
           for number, (place, title) in enumerate(PLACES, 1)),
@@ -82,6 +84,8 @@ class FirstlightApp(App[None]):
             state.provisioned = True
             if isinstance(self.screen, Repair) and state.run is not None:
                 self.screen.take_run(state.run)
+        elif topic == "said":
+            state.notice = str(event.value)
         else:
             setattr(state, topic, event.value)
         if isinstance(self.screen, Face):

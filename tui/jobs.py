@@ -48,6 +48,14 @@ class Jobs:
         """Accept the machine as it is, and look again."""
         self._run("drift", lambda: self._accept(reason))
 
+    def smoke(self, jobs: Sequence[str]) -> None:
+        """Run smoke jobs (none: all)."""
+        self._run("smoke", lambda: self._smoke(jobs))
+
+    def proofs(self) -> None:
+        """Read the kept results of smoke jobs."""
+        self._run("proofs", self._proofs)
+
     def entries(self) -> None:
         """Read the history."""
         self._run("entries", self._entries)
@@ -89,6 +97,26 @@ class Jobs:
 
     def _entries(self) -> None:
         self._tell("entries", self._desk.entries())
+
+    def _smoke(self, jobs: Sequence[str]) -> None:
+        worker = get_current_worker()
+        title = f"smoke: {', '.join(jobs) or 'all jobs'}"
+        self._tell("work", Work(title))
+
+        def tell(said: dict[str, Any]) -> None:
+            if said.get("event") in ("start", "say"):
+                text = str(said.get("check") or said.get("text"))
+                self._tell("work", Work(title, now=text))
+                self._tell("said", text)
+
+        report = self._desk.smoke(jobs, tell, lambda: worker.is_cancelled)
+        self._tell("work", None)
+        self._tell("smoke", report)
+        self._proofs()
+
+    def _proofs(self) -> None:
+        look = self._app.state.look
+        self._tell("proofs", self._desk.proofs(look.hostname if look is not None else ""))
 
     def _drift(self) -> None:
         worker = get_current_worker()

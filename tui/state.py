@@ -10,7 +10,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from agent.desk.runs import RunView
-    from agent.desk.values import Drifted, Look, Sample
+    from agent.desk.values import Drifted, Look, Proof, Sample
     from agent.model.finding import CheckRun, Report
     from agent.state.history import Entry
 
@@ -36,6 +36,8 @@ class State:
     entries: list[Entry] | None = None
     sample: Sample | None = None
     drift: Drifted | None = None
+    proofs: list[Proof] | None = None
+    smoke: Report | None = None
     busy: dict[str, deque[int]] = field(default_factory=dict)
     work: Work | None = None
     run: RunView | None = None
@@ -62,7 +64,7 @@ class State:
 
 
 class Changed(Message):
-    """Something became known. `topic`: look, report, entries, sample, drift, work, run."""
+    """Something became known. `topic`: look, report, entries, sample, drift, proofs, smoke, said, work, run."""
 
     def __init__(self, topic: str, value: object) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.desk.children import Child, is_alive, start_detached
 from agent.desk.runs import Follower, RunView, find_active, find_of_process, newest_runs
-from agent.desk.values import Drifted, Look, Sample, drifted_from, look_from, plan_from
+from agent.desk.values import Drifted, Look, Proof, Sample, drifted_from, look_from, plan_from
 from agent.model.document import report_from_document
 from agent.model.errors import FirstlightError, UsageError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from agent.model.finding import Report
+    from agent.model.job import JobLine
     from agent.model.plan import Plan
     from agent.state.history import Entry, History
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     Tell = Callable[[dict[str, Any]], None]
 
 _BEGIN_S, _POLL_S = 20.0, 0.3
+KEPT_PROOFS = 400
 
 
 class Desk:
@@ -139,6 +141,27 @@ class Desk:
         if self.capture is not None:
             raise UsageError("a recorded machine cannot be accepted", "accept on the machine itself")
         self._asked("accept", "accept", reason=reason, who=_who())
+
+    def smoke(self, jobs: Sequence[str], tell: Tell, cancelled: Cancelled) -> Report:
+        """Run smoke jobs (none: all); `tell` hears `start`, `say` and `done`. Raises FirstlightError."""
+        if self.capture is not None:
+            raise UsageError("a smoke job needs the machine itself, and this is a recording")
+        said = self._asked("smoke", "smoke", tell, cancelled, jobs=list(jobs))
+        return report_from_document(said["report"], "the smoke jobs")
+
+    def proofs(self, hostname: str) -> list[Proof]:
+        """Return the kept results of smoke jobs, by job and subject. Raises StateError."""
+        if self.capture is not None:
+            return []
+        from agent.state.jobs import JobHistory
+
+        found: dict[tuple[str, str], list[JobLine]] = {}
+        with self._history() as history:
+            kept = JobHistory(history)
+            for line in reversed(kept.lines(hostname, limit=KEPT_PROOFS)):
+                found.setdefault((line.job, line.subject), []).append(line)
+            return [Proof(job, subject, tuple(lines), kept.first_day(hostname, job, subject, lines[-1].setting))
+                    for (job, subject), lines in found.items()]
 
     def samples(self, every_s: float, cancelled: Cancelled) -> Iterator[Sample]:
         """Yield the GPUs, about every `every_s` seconds; of a recording once, as it was."""

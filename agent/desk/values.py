@@ -10,6 +10,7 @@ from agent.model.plan import Change, Plan, Refusal
 
 if TYPE_CHECKING:
     from agent.model.gpu import Gpu, GpuMemory, Reading
+    from agent.model.job import JobLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Look:
     reason: str = ""
     values: tuple[ProfileValue, ...] = ()
     checks: tuple[CheckInfo, ...] = ()
+    jobs: tuple[CheckInfo, ...] = ()
     roles: tuple[str, ...] = ()
     privileged: bool = False
     problem: str = ""
@@ -79,6 +81,16 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """A smoke job's kept results on one subject, oldest first, and the figures of its first day (median)."""
+
+    job: str
+    subject: str
+    lines: tuple[JobLine, ...]
+    first_day: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Drifted:
     """One look for drift. `baseline` says when, by whom and why one was accepted, empty without one.
 
@@ -104,6 +116,7 @@ def look_from(document: dict[str, Any]) -> Look:
         "rows": tuple((label, text) for label, text in document.get("rows", ())),
         "values": tuple(ProfileValue(**value) for value in document.get("values", ())),
         "checks": tuple(CheckInfo(**check) for check in document.get("checks", ())),
+        "jobs": tuple(CheckInfo(**job) for job in document.get("jobs", ())),
         "roles": tuple(document.get("roles", ())),
     })
 

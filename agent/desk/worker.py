@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def main(text: str) -> int:
-    """Do what the JSON object asks: `{"do": look|check|plan|drift|accept, "capture", "profile", …}`."""
+    """Do what the JSON object asks: `{"do": look|check|plan|drift|accept|smoke, "capture", "profile", …}`."""
     out = os.dup(1)
     os.dup2(2, 1)
 
@@ -31,7 +31,8 @@ def main(text: str) -> int:
     request = json.loads(text)
     app = App(capture=request.get("capture"), profile=request.get("profile"))
     try:
-        jobs = {"look": _look, "check": _check, "plan": _plan, "drift": _drift, "accept": _accept}
+        jobs = {"look": _look, "check": _check, "plan": _plan, "drift": _drift, "accept": _accept,
+                "smoke": _smoke}
         jobs[request["do"]](app, request, say)
     except FirstlightError as error:
         say(event="error", message=error.message, hint=error.hint)
@@ -56,6 +57,9 @@ def _look(app: App, request: dict[str, Any], say: Say) -> None:
         {"id": name, "title": check.title, "why": check.why, "level": check.level.name.lower()}
         for name, check in sorted(app.checks().items())
     ]
+    from agent.smoke.catalogue import JOBS
+
+    found["jobs"] = [{"id": name, "title": job.title, "why": job.why, "level": "smoke"} for name, job in JOBS.items()]
     found.setdefault("hostname", app.recording.hostname if app.recording else os.uname().nodename)
     say(event="look", look=found | {"problem": "; ".join(problems)})
 
@@ -136,6 +140,26 @@ def _accept(app: App, request: dict[str, Any], say: Say) -> None:
     """Make the machine as it is now its baseline."""
     app.drift.accept(request["reason"], request["who"])
     say(event="accept")
+
+
+def _smoke(app: App, request: dict[str, Any], say: Say) -> None:
+    """Run smoke jobs; tell each as it starts, speaks and ends, then the report. Results are kept."""
+    from agent.model.document import report_to_document
+    from agent.smoke.catalogue import chosen_jobs
+    from agent.smoke.running import run_jobs
+    from agent.state.jobs import JobHistory
+
+    jobs = chosen_jobs(request["jobs"])
+    history = JobHistory(app.history())
+    try:
+        session = app.smoke({}, history=history, say=lambda text: say(event="say", text=text))
+        say(event="begin", total=len(jobs))
+        report, _ = run_jobs(session, jobs, on_start=lambda name: say(event="start", check=name),
+                             on_done=lambda run: say(event="done", check=run.check),
+                             warn=lambda text: say(event="say", text=text))
+    finally:
+        history.close()
+    say(event="smoke", report=report_to_document(report))
 
 
 if __name__ == "__main__":

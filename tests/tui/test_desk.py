@@ -16,8 +16,11 @@ from agent.desk.children import Child, is_alive
 from agent.desk.desk import Desk
 from agent.desk.runs import Follower, find_active, find_of_process
 from agent.model.errors import FirstlightError, UsageError
+from agent.model.job import JobLine
 from agent.model.plan import Change, Outcome, Run
 from agent.provision.journal import Journal
+from agent.state.history import History
+from agent.state.jobs import JobHistory
 from tests.nvml.fixtures import stand_in
 from tests.nvml.stand_in import StandIn
 from tui.demo import FOLDER
@@ -72,6 +75,29 @@ def test_the_machine_as_it_is_is_accepted_as_the_baseline_with_a_reason(
     assert "by ada: new disks" in seen.baseline
     with pytest.raises(UsageError, match="recorded"):
         Desk(capture="x.json").accept_drift("why not")
+
+
+def test_a_smoke_job_runs_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_STATE", str(tmp_path))
+    told: list[object] = []
+    report = Desk().smoke(("nvidia-smi",), lambda said: told.append(said.get("check")), never)
+    assert [run.check for run in report.runs] == ["smoke.nvidia-smi"]
+    assert told.count("smoke.nvidia-smi") == 2
+
+
+def test_kept_results_of_smoke_jobs_stand_beside_the_first_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_STATE", str(tmp_path))
+    with History(tmp_path) as history:
+        kept = JobHistory(history)
+        for day, speed in ((0, 800.0), (3, 600.0)):
+            when = 1e9 + day * 86400
+            kept.add(JobLine("host", "bandwidth", "GPU-1", "bf16", when, 1.0, "pass", {"tflops": speed}, {}))
+    (proof,) = Desk().proofs("host")
+    assert [line.figures["tflops"] for line in proof.lines] == [800.0, 600.0]
+    assert proof.first_day == {"tflops": 800.0}
+    assert Desk().proofs("another") == []
 
 
 def test_what_a_worker_could_not_do_is_an_error_with_its_words(tmp_path: Path) -> None:

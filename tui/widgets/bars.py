@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from tui.state import State
 
 PLACES = (("overview", "Overview"), ("checks", "Checks"), ("provision", "Provision"), ("history", "History"),
-          ("gpu", "GPU"), ("drift", "Drift"))
-WIDE = 90
+          ("gpu", "GPU"), ("drift", "Drift"),
+          ("smoke", "Smoke"))
+WIDE = 110
 
 
 class Topbar(Static):
@@ -27,11 +28,16 @@ class Topbar(Static):
         look = state.look
         name = visible(look.hostname) if look is not None else "…"
         tabs: list[str | tuple[str, str]] = []
+        wide = self.app.size.width >= WIDE
         for number, (place, title) in enumerate(PLACES, 1):
-            tabs.append((f"[{number} {title}]", "$text-primary bold") if place == here else f" {number} {title} ")
+            other = f" {number} {title} " if wide else f"{number} {title} "
+            tabs.append((f"[{number} {title}]" + " " * (not wide), "$text-primary bold") if place == here else other)
         tag = [(" DEMO ", "$text-warning reverse")] if desk.demo else []
-        word = [("Firstlight ", "bold")] if self.app.size.width >= WIDE else []
-        self.update(Content.assemble(*word, *tag, (f"{name} ", "$text-accent"), *tabs))
+        told = [(f"{name} ", "$text-accent")]
+        if wide:
+            self.update(Content.assemble(("Firstlight ", "bold"), *tag, *told, *tabs))
+        else:
+            self.update(Content.assemble(*tag, *tabs, *told))
 
 
 class Statusbar(Static):
