@@ -21,7 +21,7 @@ async def take(folder: Path, demo: str, size: tuple[int, int], ending: str) -> N
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
         await until(pilot, lambda: len(app.state.busy and next(iter(app.state.busy.values()))) >= 6, seconds=60)
-        for number, name in enumerate(("overview", "checks", "provision", "history", "gpu", "drift"), 1):
+        for number, name in enumerate(("overview", "checks", "provision", "history", "gpu", "drift", "smoke"), 1):
             await pilot.press(str(number))
             await pilot.pause(0.3)
             if name == "history":
@@ -34,6 +34,15 @@ async def take(folder: Path, demo: str, size: tuple[int, int], ending: str) -> N
         _save(app, folder / f"plan{ending}.svg")
 
 
+async def take_unified(folder: Path) -> None:
+    """Write the overview of a machine whose CPU and GPU share their memory."""
+    app = FirstlightApp(DemoDesk("spark"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settled(pilot)
+        await until(pilot, lambda: len(app.state.busy and next(iter(app.state.busy.values()))) >= 6)
+        _save(app, folder / "overview-unified.svg")
+
+
 def _save(app: FirstlightApp, file: Path) -> None:
     file.write_text(app.export_screenshot(title="firstlight tui --demo"), encoding="utf-8")
 
@@ -43,6 +52,7 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for ending, size in SIZES.items():
         asyncio.run(take(folder, "server", size, ending))
+    asyncio.run(take_unified(folder))
 
 
 if __name__ == "__main__":
