@@ -1,1 +1,1 @@
-"""The terminal interface. Talks to agent.app and agent.model only."""
+"""The terminal interface. Talks to agent.app, agent.desk, agent.report and agent.model only."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType, TracebackType
 
 COMMANDS = (
+    ("tui", "look at this machine, explain and repair it, in the terminal"),
     ("detect", "say what this machine is, which profile fits and why"),
     ("plan", "say what apply would change; changes nothing"),
     ("apply", "make the machine what its profile says"),

@@ -25,13 +25,19 @@ def card(
     hardware: Hardware, graphics: Graphics, docker: str, choice: Choice | None, width: int = 80
 ) -> list[Line]:
     """Return the lines of the card; `docker` is one phrase, `choice` None when no profile fits."""
-    rows = [*_machine_rows(hardware, graphics), ("Docker", docker), *_profile_rows(choice)]
     lines = [Line(visible(hardware.hostname), "title")]
-    for label, text in rows:
+    for label, text in card_rows(hardware, graphics, docker, choice):
         pieces = textwrap.wrap(visible(text), max(width - _LABEL, 20), break_on_hyphens=False) or [""]
         lines.append(Line(f"{label:{_LABEL}}{pieces[0]}"))
         lines += [Line(" " * _LABEL + piece) for piece in pieces[1:]]
     return lines
+
+
+def card_rows(
+    hardware: Hardware, graphics: Graphics, docker: str, choice: Choice | None
+) -> list[tuple[str, str]]:
+    """Return (label, text) of every row of the card, in order; a label may be empty."""
+    return [*_machine_rows(hardware, graphics), ("Docker", docker), *_profile_rows(choice)]
 
 
 def _machine_rows(hardware: Hardware, graphics: Graphics) -> Iterator[tuple[str, str]]:

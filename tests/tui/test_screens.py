@@ -1,0 +1,241 @@
+"""Every screen, driven by keys at two sizes, on the demo machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import DataTable, Input, OptionList
+
+from agent.desk.values import Proof
+from agent.model.finding import Finding
+from agent.model.job import JobLine
+from tests.tui.driving import settled, text_of, until
+from tui.app import FirstlightApp
+from tui.demo import DemoDesk
+from tui.screens.help import Help
+from tui.screens.repair import Repair, Stage
+from tui.widgets.tree import CheckTree
+
+SIZES = ((80, 24), (140, 40))
+Story = Callable[[FirstlightApp, Pilot[Any]], Awaitable[None]]
+
+
+class Powerless(DemoDesk):
+    """The demo machine as somebody without rights sees it."""
+
+    obstacle = "this needs root; run: sudo firstlight tui"
+
+
+def drive(size: tuple[int, int], story: Story, *, name: str = "server", desk: type[DemoDesk] = DemoDesk) -> None:
+    """Run the application on a demo machine at a size and do what the story does."""
+
+    async def run() -> None:
+        app = FirstlightApp(desk(name, pace_s=0.02))
+        async with app.run_test(size=size) as pilot:
+            await settled(pilot)
+            await story(app, pilot)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_overview_says_what_is_wrong_first_and_shows_every_gpu(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        text = text_of(app)
+        assert "[1 Overview]" in text
+        assert text.index("✗ FAIL") < text.index("GPU0")
+        assert "84/87 °C" in text
+        wrong = app.screen.query_one(OptionList)
+        await pilot.press("tab", "down", "enter")
+        await until(pilot, lambda: "[2 Checks]" in text_of(app))
+        tree = app.screen.query_one(CheckTree)
+        await until(pilot, lambda: isinstance(tree.chosen(), Finding))
+        chosen = tree.chosen()
+        assert isinstance(chosen, Finding)
+        assert wrong.get_option_at_index(wrong.highlighted or 0).id == f"{chosen.check}\n{chosen.subject}"
+
+    drive(size, story)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_unified_memory_is_one_bar_with_the_gpus_part_in_it(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        text = text_of(app)
+        assert "one pool for CPU and GPU" in text
+        assert "█ GPU" in text
+        assert "of shared memory" in text
+
+    drive(size, story, name="spark")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_checks_are_found_explained_and_narrowed(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("2", "slash", *"swappiness is")
+        tree = app.screen.query_one(CheckTree)
+        await until(pilot, lambda: len(tree.root.children) == 1)
+        await pilot.press("enter", "j")
+        await until(pilot, lambda: isinstance(tree.chosen(), Finding))
+        text = text_of(app)
+        for words in ("kernel.sysctl", "why it matters", "seen", "expected", "what to do"):
+            assert words in text
+        await pilot.press("escape")
+        await until(pilot, lambda: len(tree.root.children) > 3)
+        assert not app.screen.query_one("#search", Input).display
+        await pilot.press("w")
+        await until(pilot, lambda: all(
+            isinstance(leaf.data, Finding) and leaf.data.verdict.value in ("fail", "warn", "unknown")
+            for area in tree.root.children for leaf in area.children))
+
+    drive(size, story)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_finding_is_planned_asked_about_applied_and_looked_at_again(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        app.open_check("kernel.sysctl", "vm.swappiness")
+        await until(pilot, lambda: app.screen.query(CheckTree) and isinstance(
+            app.screen.query_one(CheckTree).chosen(), Finding))
+        await pilot.press("f")
+        await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.PLANNED)
+        text = text_of(app)
+        assert "Make these 3 changes?" in text
+        assert "- 60" in text
+        assert "+ 10" in text
+        assert app.state.run is None, "nothing was applied before the answer"
+        await pilot.press("a")
+        await until(pilot, lambda: "looked again" in text_of(app))
+        assert "✓ pass  kernel.sysctl  All 2 kernel settings" in text_of(app)
+        assert app.state.report is not None
+        fixed = [item for item in app.state.report.findings if item.check == "kernel.sysctl"]
+        assert {item.verdict.value for item in fixed} == {"pass"}
+        assert len(app.state.report.runs) > 40, "the other checks are still known"
+
+    drive(size, story)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_without_rights_the_plan_is_shown_and_nothing_can_be_applied(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        assert "look only: this needs root" in text_of(app)
+        await pilot.press("3", "p")
+        await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.PLANNED)
+        text = text_of(app)
+        assert "6 changes; this needs root" in text
+        assert "vm.swappiness" in text
+        assert "a Apply" not in text
+        await pilot.press("a")
+        await pilot.pause(0.3)
+        assert app.state.run is None
+        assert isinstance(app.screen, Repair)
+        assert app.screen.stage is Stage.PLANNED
+
+    drive(size, story, desk=Powerless)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_provision_leads_through_the_first_boot_and_says_where_values_are_written(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("3")
+        await until(pilot, lambda: "▸ 2. p: plan" in text_of(app))
+        assert "profile datacenter" in text_of(app)
+        assert "written in" in text_of(app)
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.PLANNED)
+        assert "Make these 6 changes?" in text_of(app)
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.OVER)
+        assert "✓ done, 6 changes" in text_of(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "✓ 2. p: plan" in text_of(app))
+
+    drive(size, story)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_two_reports_are_compared(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        desk = app.desk
+        assert isinstance(desk, DemoDesk)
+        desk.apply(("sysctl",))
+        await pilot.press("r")
+        await until(pilot, lambda: app.state.entries is not None and len(app.state.entries) == 2)
+        await pilot.press("4", "space", "down", "enter")
+        await until(pilot, lambda: "6 differences" in text_of(app))
+        assert "absent  → ✓ pass  kernel.sysctl" in text_of(app)
+        assert app.screen.query_one(DataTable).row_count == 2
+
+    drive(size, story)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_gpu_screen_says_why_clocks_are_held_and_what_the_hardware_has_not(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("5")
+        await until(pilot, lambda: "PCIe" in text_of(app))
+        text = text_of(app)
+        assert "!84/87 °C" in text
+        assert "fan n/a" in text
+        assert "generation 5 of 5" in text
+
+    drive(size, story)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_drift_is_listed_explained_and_repaired(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: app.state.drift is not None and "no baseline yet" in text_of(app))
+        assert app.state.drift is not None
+        at = next(number for number, drift in enumerate(app.state.drift.drifts) if drift.role == "sysctl")
+        app.screen.query_one(DataTable).move_cursor(row=at)
+        await until(pilot, lambda: "role sysctl puts it right" in text_of(app))
+        await pilot.press("A")
+        assert not app.screen.query_one("#reason").display, "a recording cannot be accepted"
+        await pilot.press("f")
+        await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.PLANNED)
+        assert "Make these 3 changes?" in text_of(app)
+
+    drive(size, story)
+
+
+class Proven(DemoDesk):
+    """The demo machine with two passes of a smoke job."""
+
+    def proofs(self, hostname: str) -> list[Proof]:
+        """Return a slower second pass."""
+        passes = tuple(
+            JobLine(hostname, "bandwidth", "GPU-1", "bf16", when, 1.0, "pass", {"matmul_tflops": speed}, {})
+            for when, speed in ((1.0, 800.0), (2.0, 600.0)))
+        return [Proof("bandwidth", "GPU-1", passes, {"matmul_tflops": 800.0})]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_smoke_figures_stand_beside_those_of_the_first_day(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("7")
+        await until(pilot, lambda: app.state.proofs is not None and "✓ pass" in text_of(app))
+        assert app.state.look is not None
+        at = next(number for number, job in enumerate(app.state.look.jobs) if job.id == "bandwidth")
+        app.screen.query_one(DataTable).move_cursor(row=at)
+        await until(pilot, lambda: "now 75% of it" in text_of(app))
+        await pilot.press("enter")
+        assert app.state.work is None, "a recording runs no job"
+
+    drive(size, story, desk=Proven)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_help_explains_each_screen_and_its_keys(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        for number in range(1, 8):
+            await pilot.press(str(number), "question_mark")
+            await until(pilot, lambda: isinstance(app.screen, Help) and "Quit" in text_of(app))
+            await pilot.press("escape")
+            await until(pilot, lambda: not isinstance(app.screen, Help))
+
+    drive(size, story)

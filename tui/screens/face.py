@@ -1,0 +1,73 @@
+"""What all screens have: the first and last lines, the state they show, the keys that work everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from tui.widgets.bars import Statusbar, Topbar
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+    from textual.widget import Widget
+
+    from agent.desk.desk import Desk
+    from tui.app import FirstlightApp
+    from tui.state import State
+
+
+class Face(Screen[None]):
+    """A screen under one of the number keys. `PLACE` is its name, `HELP` what `?` says about it."""
+
+    PLACE: ClassVar[str] = ""
+    HELP: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as Textual declares it
+
+    def body(self) -> ComposeResult:
+        """Yield what stands between the first line and the last."""
+        raise NotImplementedError
+
+    def show(self, topic: str) -> None:
+        """Draw what changed: a topic of `Changed`, or `all`."""
+
+    def compose(self) -> ComposeResult:
+        """Yield the lines around the body."""
+        yield Topbar(id="topbar")
+        yield from self.body()
+        yield Statusbar(id="status")
+        yield Footer(show_command_palette=False)
+
+    @property
+    def face(self) -> FirstlightApp:
+        """The application."""
+        return cast("FirstlightApp", self.app)
+
+    @property
+    def state(self) -> State:
+        """What is known."""
+        return self.face.state
+
+    @property
+    def desk(self) -> Desk:
+        """The machine."""
+        return self.face.desk
+
+    def on_screen_resume(self) -> None:
+        """Draw everything: much may have changed while another screen was shown."""
+        self.call_after_refresh(self.take, "all")
+
+    def take(self, topic: str) -> None:
+        """Draw what changed, and the lines around it."""
+        if not self.is_attached:
+            return
+        if topic in ("all", "look"):
+            self.query_one(Topbar).show(self.state, self.desk, self.PLACE)
+        if topic != "sample":
+            self.query_one(Statusbar).show(self.state, self.desk)
+        self.show(topic)
+
+    def first_focus(self) -> Widget | None:
+        """Return what has the keys at first."""
+        return None

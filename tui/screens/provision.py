@@ -1,0 +1,111 @@
+"""The profile with the place each value is written, the way through the first boot, plan and apply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import DataTable, Static
+
+from agent.model.plan import Outcome
+from agent.report.visible import visible
+from tui.screens.face import Face
+from tui.words import lines
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from agent.desk.values import Look
+
+
+class Provision(Face):
+    """Screen 3."""
+
+    PLACE = "provision"
+    HELP = ("What the machine must be: every value of its profile and the file and line that says so. p plans the "
+            "whole profile. A plan is shown first and asked about; an apply is a "
+            "process of its own and goes on when the terminal is closed.")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "plan_all", "Plan all", id="provision.plan", tooltip="say what an apply would change"),
+        Binding("l", "app.attach", "Running apply", id="provision.attach", show=False,
+                tooltip="look at the apply that runs"),
+        Binding("j", "down", "Down", show=False), Binding("k", "up", "Up", show=False),
+    ]
+
+    def body(self) -> ComposeResult:
+        """Yield the way and the values."""
+        yield Static(id="way")
+        yield DataTable(id="values", cursor_type="row", zebra_stripes=True)
+        yield Static(id="value")
+
+    def on_mount(self) -> None:
+        """Name the columns."""
+        self.query_one(DataTable).add_columns("value", "is", "written in")
+        self.query_one(DataTable).focus()
+
+    def show(self, topic: str) -> None:
+        """Draw what changed."""
+        look = self.state.look
+        if look is None:
+            self.query_one("#way", Static).update("looking at the machine …")
+            return
+        if topic in ("all", "look", "run", "report", "entries"):
+            self.query_one("#way", Static).update(self._way(look))
+        table = self.query_one(DataTable)
+        if topic in ("all", "look") and table.row_count != len(look.values):
+            table.clear()
+            table.add_rows((value.key, visible(value.value)[:60], _short(value.origin)) for value in look.values)
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """Show the chosen value whole, with the place that says so."""
+        values = self.state.look.values if self.state.look is not None else ()
+        if event.cursor_row < len(values):
+            value = values[event.cursor_row]
+            self.query_one("#value", Static).update(Content.assemble(
+                (value.key, "bold"), f" = {visible(value.value)}\n", (f"written in {value.origin}", "$text-muted")))
+
+    def action_plan_all(self) -> None:
+        """Plan every role."""
+        self.face.plan_roles(())
+
+    def action_down(self) -> None:
+        """Move on."""
+        self.query_one(DataTable).action_cursor_down()
+
+    def action_up(self) -> None:
+        """Move back."""
+        self.query_one(DataTable).action_cursor_up()
+
+    def _way(self, look: Look) -> Content:
+        if not look.profile:
+            return Content.styled(f"no profile: {visible(look.problem)}", "$text-error")
+        head = Content.assemble(("profile ", "$text-muted"), (look.profile, "bold"), f" ({look.digest}): {look.reason}")
+        if self.state.provisioned is not False and self.state.run is None:
+            return lines([head, Content.styled("p plans it; nothing is changed before you say so", "$text-muted")])
+        return lines([head, "", *self._first_boot(look)])
+
+    def _first_boot(self, look: Look) -> list[Content]:
+        """Return the steps from a bare machine to a proven one, each marked done, next or to come."""
+        run = self.state.run
+        applied = run is not None and run.outcome is Outcome.DONE
+        reboot = run is not None and run.run is not None and run.run.reboot_required
+        last = self.state.report
+        looked = applied and last is not None and last.started >= (run.started if run is not None else 0)
+        steps = (
+            ("the profile that fits is chosen", True), ("p: plan, look at it, a: apply", applied),
+            ("reboot" if reboot else "reboot, if the apply asks for one", applied and not reboot),
+            ("2, R: check everything", looked and not reboot),
+        )
+        shown, head = [], "First boot: this machine was never provisioned" if not applied else "First boot"
+        following = next((number for number, (_, done) in enumerate(steps) if not done), len(steps))
+        for number, (text, done) in enumerate(steps):
+            sign, style = ("▸", "bold") if number == following else ("·", "$text-muted")
+            sign, style = ("✓", "$text-success") if done else (sign, style)
+            shown.append(Content.styled(f"  {sign} {number + 1}. {text}", style))
+        return [Content.styled(head, "$text-warning bold"), *shown]
+
+
+def _short(origin: str) -> str:
+    """Return `gpu-server.yml:12` for a shipped profile, the whole path for a file of the site."""
+    return origin.rpartition("/")[2] if "/playbooks/profiles/" in origin else origin

@@ -1,0 +1,135 @@
+"""The jobs that prove the machine can work: run them, watch them, see their figures against the first day's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import DataTable, Log, Static
+
+from agent.model.verdict import Verdict
+from agent.report.visible import visible
+from tui.screens.face import Face
+from tui.words import clock, line_of, lines, mark, sparkline
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from agent.desk.values import CheckInfo, Proof
+
+
+class Smoke(Face):
+    """Screen 7."""
+
+    PLACE = "smoke"
+    HELP = ("Jobs that do real work and measure it. Enter runs the chosen one, R all of them; they load the machine. A "
+            "figure stands beside the median of this machine's first day, with its course since then.")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "run_one", "Run this", id="smoke.run", priority=True),
+        Binding("R", "run_all", "Run all", id="smoke.all"),
+        Binding("j", "down", "Down", show=False), Binding("k", "up", "Up", show=False),
+    ]
+
+    def body(self) -> ComposeResult:
+        """Yield jobs, detail and live output."""
+        yield DataTable(id="jobs", cursor_type="row", zebra_stripes=True)
+        with VerticalScroll(id="job-box"):
+            yield Static(id="job")
+        yield Log(id="job-log", max_lines=1000)
+
+    def on_mount(self) -> None:
+        """Name the columns and read what is kept."""
+        self.query_one(DataTable).add_columns("job", "last", "when", "what it proves")
+        self.query_one(DataTable).focus()
+
+    def show(self, topic: str) -> None:
+        """Draw what changed."""
+        if topic == "said":
+            self.query_one(Log).write_line(visible(self.state.notice))
+        if topic in ("all", "look") and self.state.proofs is None and self.state.look is not None:
+            self.face.jobs.proofs()
+        if topic in ("all", "look", "proofs", "smoke"):
+            self._show_jobs()
+            self._show_job()
+
+    def on_data_table_row_highlighted(self) -> None:
+        """Show the chosen job."""
+        self._show_job()
+
+    def action_run_one(self) -> None:
+        """Run the chosen job."""
+        job = self._chosen()
+        if job is not None:
+            self._start((job.id,))
+
+    def action_run_all(self) -> None:
+        """Run every job."""
+        self._start(())
+
+    def action_down(self) -> None:
+        """Move on."""
+        self.query_one(DataTable).action_cursor_down()
+
+    def action_up(self) -> None:
+        """Move back."""
+        self.query_one(DataTable).action_cursor_up()
+
+    def _start(self, jobs: tuple[str, ...]) -> None:
+        if self.desk.capture is not None:
+            self.notify("a smoke job needs the machine itself; this is a recording", severity="warning", timeout=4)
+        elif self.state.work is not None:
+            self.notify("wait until what runs has ended", severity="warning", timeout=4)
+        else:
+            self.query_one(Log).clear()
+            self.face.jobs.smoke(jobs)
+
+    def _chosen(self) -> CheckInfo | None:
+        jobs = self.state.look.jobs if self.state.look is not None else ()
+        at = self.query_one(DataTable).cursor_row
+        return jobs[at] if at < len(jobs) else None
+
+    def _proofs(self, job: str) -> list[Proof]:
+        return [proof for proof in self.state.proofs or [] if proof.job == job]
+
+    def _show_jobs(self) -> None:
+        jobs = self.state.look.jobs if self.state.look is not None else ()
+        table = self.query_one(DataTable)
+        at = table.cursor_row
+        table.clear()
+        for job in jobs:
+            last = [proof.lines[-1] for proof in self._proofs(job.id)]
+            worst = next((verdict for verdict in (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
+                          if any(line.verdict == verdict.value for line in last)), None)
+            table.add_row(job.id, mark(worst)[0] if worst is not None else "- not run",
+                          clock(max(line.started for line in last)) if last else "", job.title)
+        if jobs:
+            table.move_cursor(row=min(at, len(jobs) - 1))
+
+    def _show_job(self) -> None:
+        job = self._chosen()
+        if job is None:
+            return
+        parts: list[Content | str] = [Content.styled(job.id, "bold"), f"{job.title}. {job.why}"]
+        found = self.state.smoke.findings if self.state.smoke is not None else ()
+        parts += [line_of(finding) for finding in found if finding.check == f"smoke.{job.id}"]
+        for proof in self._proofs(job.id):
+            parts += ["", *_figures(proof)]
+        self.query_one("#job", Static).update(lines(parts))
+
+
+def _figures(proof: Proof) -> list[Content | str]:
+    """Return a line per figure: now, on the first day, their ratio, the course over the kept results."""
+    newest = proof.lines[-1]
+    shown: list[Content | str] = [Content.styled(
+        f"{visible(proof.subject) or 'this machine'}, {len(proof.lines)} results, the last {clock(newest.started)}",
+        "$text-muted")]
+    for name, value in newest.figures.items():
+        course = [line.figures[name] for line in proof.lines if name in line.figures]
+        highest = max(course) or 1.0
+        first = proof.first_day.get(name)
+        ratio = f"  first day {first:.4g}, now {value / first:.0%} of it" if first else ""
+        drawn = sparkline([round(each / highest * 100) for each in course if each >= 0], 24)
+        shown.append(Content.assemble(f"  {name:<28} {value:>10.4g}  ", (drawn, "$text-accent"), ratio))
+    return shown

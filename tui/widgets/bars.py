@@ -1,0 +1,62 @@
+"""The first and the last line of every screen: where we are, and what goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.widgets import Static
+
+from agent.report.visible import visible
+from tui.words import bar
+
+if TYPE_CHECKING:
+    from agent.desk.desk import Desk
+    from tui.state import State
+
+PLACES = (("overview", "Overview"), ("checks", "Checks"), ("provision", "Provision"), ("history", "History"),
+          ("gpu", "GPU"), ("drift", "Drift"),
+          ("smoke", "Smoke"))
+WIDE = 110
+
+
+class Topbar(Static):
+    """The machine, the screens and which of them is shown (in brackets)."""
+
+    def show(self, state: State, desk: Desk, here: str) -> None:
+        """Draw it anew."""
+        look = state.look
+        name = visible(look.hostname) if look is not None else "…"
+        tabs: list[str | tuple[str, str]] = []
+        wide = self.app.size.width >= WIDE
+        for number, (place, title) in enumerate(PLACES, 1):
+            other = f" {number} {title} " if wide else f"{number} {title} "
+            tabs.append((f"[{number} {title}]" + " " * (not wide), "$text-primary bold") if place == here else other)
+        tag = [(" DEMO ", "$text-warning reverse")] if desk.demo else []
+        told = [(f"{name} ", "$text-accent")]
+        if wide:
+            self.update(Content.assemble(("Firstlight ", "bold"), *tag, *told, *tabs))
+        else:
+            self.update(Content.assemble(*tag, *tabs, *told))
+
+
+class Statusbar(Static):
+    """What runs now, else the last notice, else what may not be done here."""
+
+    def show(self, state: State, desk: Desk) -> None:
+        """Draw it anew."""
+        self.update(self._text(state, desk))
+
+    @staticmethod
+    def _text(state: State, desk: Desk) -> Content:
+        run, work = state.run, state.work
+        if run is not None and run.alive and run.run is None:
+            return Content.assemble(("apply runs ", "$text-warning bold"), f"{bar(run.share, 10)} ",
+                                    f"{run.role}: {visible(run.task)}", ("  l: look at it", "$text-muted"))
+        if work is not None:
+            count = f"{work.done}/{work.total} " if work.total else ""
+            drawn = bar(work.done / work.total, 10) + " " if work.total else ""
+            return Content.assemble((f"{work.title} ", "$text-accent"), drawn, count, (work.now, "$text-muted"))
+        if state.notice:
+            return Content(visible(state.notice))
+        return Content.styled(f"look only: {desk.obstacle}" if desk.obstacle else "", "$text-muted")
