@@ -19,7 +19,8 @@ collect_ignore = [name for name, variable in LONG.items() if variable not in os.
 # Where FIRSTLIGHT_SUITES does not say otherwise these run on one Debian, the other modules on both.
 ONE_SUITE = {"test_driver_repository": "trixie", "test_dgx": "bookworm", "test_images": "trixie",
              "test_smoke_container": "bookworm", "test_monitoring": "trixie", "test_drift_command": "bookworm",
-             "test_drift_against_ansible": "trixie", "test_systemd": "trixie", "test_up": "bookworm"}
+             "test_drift_against_ansible": "trixie", "test_systemd": "trixie", "test_up": "bookworm",
+             "test_kill": "trixie", "test_toolkit_repository": "bookworm", "test_on_a_node": "bookworm"}
 SUITES = tuple(os.environ.get("FIRSTLIGHT_SUITES", "bookworm trixie").split())
 
 
