@@ -81,7 +81,7 @@ systemctl restart docker""", "container.nvidia-runtime"),
 )
 
 DISK_MACHINE = (
-    Drift("data disk remounted without noatime", "mount -o remount,atime /data", "storage.mount-options"),
+    Drift("data disk remounted without noatime", "mount -o remount,strictatime /data", "storage.mount-options"),
     Drift("data disk's line gone from fstab", "sed -i '\\# /data #d' /etc/fstab", "storage.fstab"),
     Drift("swap off", "swapoff -a", "system.swap"),
     Drift("kernel value changed live", "sysctl -q -w net.core.somaxconn=128", "kernel.sysctl"),
