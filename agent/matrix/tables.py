@@ -7,34 +7,37 @@ import functools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from agent.matrix import rows
 from agent.model.errors import FirstlightError, UsageError
 
+if TYPE_CHECKING:
+    from agent.matrix import rows
+
 DATA = Path(__file__).resolve().parent / "data"
-TABLES: dict[str, type[Any]] = {
-    "cards": rows.Card,
-    "architectures": rows.Architecture,
-    "drivers": rows.Driver,
-    "floors": rows.Floor,
-    "cuda": rows.Toolkit,
-    "cudnn": rows.Cudnn,
-    "torch": rows.Torch,
-    "torch_builds": rows.TorchBuild,
-    "vllm": rows.Vllm,
-    "vllm_cards": rows.VllmCards,
-    "images": rows.Image,
-    "systems": rows.System,
-    "xid": rows.Xid,
-    "sxid": rows.SXid,
-    "symptoms": rows.Symptom,
-    "sources": rows.Source,
+# Table, or field of a row → the class in `rows`, whose many dataclasses are made only when a table is read.
+TABLES: dict[str, str] = {
+    "cards": "Card",
+    "architectures": "Architecture",
+    "drivers": "Driver",
+    "floors": "Floor",
+    "cuda": "Toolkit",
+    "cudnn": "Cudnn",
+    "torch": "Torch",
+    "torch_builds": "TorchBuild",
+    "vllm": "Vllm",
+    "vllm_cards": "VllmCards",
+    "images": "Image",
+    "systems": "System",
+    "xid": "Xid",
+    "sxid": "SXid",
+    "symptoms": "Symptom",
+    "sources": "Source",
 }
-_NESTED: dict[str, type[Any]] = {
-    "kernels_broken": rows.BrokenKernel,
-    "known_faults": rows.KnownFault,
-    "builds": rows.Build,
+_NESTED: dict[str, str] = {
+    "kernels_broken": "BrokenKernel",
+    "known_faults": "KnownFault",
+    "builds": "Build",
 }
 RowType = TypeVar("RowType")
 
@@ -43,8 +46,15 @@ def _value(name: str, value: Any) -> Any:
     """Return a JSON value as the rows hold it: lists become tuples, objects of known fields become their row."""
     if isinstance(value, list):
         kind = _NESTED.get(name)
-        return tuple(_made(kind, item) if kind else _value("", item) for item in value)
+        return tuple(_made(_row(kind), item) if kind else _value("", item) for item in value)
     return value
+
+
+def _row(name: str) -> type[Any]:
+    from agent.matrix import rows
+
+    kind: type[Any] = getattr(rows, name)
+    return kind
 
 
 def _made(kind: type[RowType], item: dict[str, Any]) -> RowType:
@@ -59,7 +69,7 @@ def load_table(name: str) -> tuple[Any, ...]:
         raise UsageError(f"{name}: no such table", f"tables: {', '.join(TABLES)}")
     file = DATA / f"{name}.json"
     try:
-        return tuple(_made(kind, item) for item in json.loads(file.read_text(encoding="utf-8")))
+        return tuple(_made(_row(kind), item) for item in json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise FirstlightError(f"{file}: {error}", "install Firstlight again") from error
 
