@@ -20,6 +20,7 @@ from agent.model.finding import Remedy
 from agent.model.profile import Profile, resolve
 from agent.model.verdict import Verdict
 from tests.fixtures import NOW, FakeMachine
+from tests.processes import gone
 
 PROFILE = resolve(Profile(name="test"), 8 << 30, "digest")
 
@@ -108,7 +109,7 @@ def test_the_command_a_late_check_waits_for_is_killed():
     mark = f"{os.getpid()}.25"
     checks = {"a.b": check(lambda machine: machine.run(["sleep", mark], timeout_s=60), timeout_s=0.3)}
     assert only_finding(checks, "a.b", machine=LocalMachine()).summary == "no answer within 0.3 s"
-    assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True).returncode == 1
+    assert gone(f"sleep {mark}")
 
 
 def test_the_command_of_a_check_that_was_killed_is_killed_too():
@@ -123,7 +124,7 @@ def test_the_command_of_a_check_that_was_killed_is_killed_too():
 
     finding = only_finding({"a.b": check(observe)}, "a.b", machine=LocalMachine())
     assert finding.summary == "the check was killed by signal 9"
-    assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True).returncode == 1
+    assert gone(f"sleep {mark}")
 
 
 def crash(machine):

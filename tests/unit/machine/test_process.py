@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 
 import pytest
@@ -11,6 +10,7 @@ from agent.machine import process
 from agent.machine.local import LocalMachine
 from agent.machine.process import run_command
 from agent.model.errors import Missing, Unobservable
+from tests.processes import gone
 
 
 def test_output_and_exit_code_are_returned_apart():
@@ -42,7 +42,7 @@ def test_a_late_command_is_killed_with_its_whole_group():
     with pytest.raises(Unobservable, match=r"no answer within 0\.2 s"):
         run_command(["sh", "-c", f"trap '' TERM; sleep {mark} & sleep {mark}"], 0.2)
     assert time.monotonic() - started < 1.5
-    assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True).returncode == 1
+    assert gone(f"sleep {mark}")
 
 
 def test_what_a_command_leaves_behind_is_killed_and_not_waited_for():
@@ -50,7 +50,7 @@ def test_what_a_command_leaves_behind_is_killed_and_not_waited_for():
     started = time.monotonic()
     assert run_command(["sh", "-c", f"echo done; sleep {mark} &"], 10).out == "done\n"
     assert time.monotonic() - started < 5
-    assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], capture_output=True).returncode == 1
+    assert gone(f"sleep {mark}")
 
 
 def test_endless_output_is_unobservable_and_ends_the_command():
