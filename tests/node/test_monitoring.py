@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,10 @@ def test_everything_listens_on_loopback_only(story: Story) -> None:
 def test_prometheus_holds_our_rules_and_scrapes(story: Story) -> None:
     groups = json.loads(story.ask("http://127.0.0.1:9090/api/v1/rules"))["data"]["groups"]
     assert {group["name"] for group in groups} >= {"firstlight-gpu", "firstlight-machine", "firstlight-fleet"}
-    targets = json.loads(story.ask("http://127.0.0.1:9090/api/v1/targets"))["data"]["activeTargets"]
+    deadline = time.monotonic() + 30  # Prometheus looks for new targets every 5 s
+    while not (targets := json.loads(story.ask("http://127.0.0.1:9090/api/v1/targets"))["data"]["activeTargets"]):
+        assert time.monotonic() < deadline, "Prometheus has no target"
+        time.sleep(0.5)
     assert {target["labels"]["job"] for target in targets} == {"firstlight", "node", "prometheus"}
     story.node.must(["promtool", "check", "config", "/etc/prometheus/firstlight/prometheus.yml"])
 
