@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.check import Check, Outcome, failed, not_applicable, passed, unknown, warned
+from agent.check import Check, Level, Outcome, failed, not_applicable, passed, unknown, warned
 from agent.images.catalogue import load_catalogue
 from agent.images.fit import DOCKER_NAMES, find_relative, find_replacement, observe_host
 from agent.images.reference import parse_reference
@@ -110,6 +110,7 @@ CHECK = Check(
     title="Images are for this CPU",
     why="An image for another CPU does not start, or crawls under emulation; on GB10 (arm64) it is the most "
         "common first failure.",
+    level=Level.STANDARD,
     observe=observe,
     judge=judge,
 )

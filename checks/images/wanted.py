@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
+from agent.check import Check, Level, Outcome, failed, not_applicable, passed, unknown
 from agent.images.catalogue import load_catalogue
 from agent.images.fit import choose, observe_host
 from agent.images.reference import Reference, parse_reference
@@ -94,6 +94,7 @@ CHECK = Check(
     title="Images the profile wants",
     why="A first job should not begin with a download of many gigabytes, nor with another image than the one "
         "that was proven.",
+    level=Level.STANDARD,
     observe=observe,
     judge=judge,
     remedy=Remedy(role="images"),

@@ -65,13 +65,13 @@ def test_an_image_is_predicted_on_a_fresh_machine_and_pulled_once(stocked: Node)
 def test_the_engine_itself_says_it_is_there_for_this_cpu(stocked: Node) -> None:
     assert stocked.must(["docker", "image", "inspect", "--format", "{{.Architecture}}", WANTED]).strip() == CPU
     assert WANTED in stocked.read("/var/lib/firstlight/images.json")
-    found = verdicts(stocked.firstlight("check", "--only", "images", "-o", "json"))
+    found = verdicts(stocked.firstlight("check", "--level", "standard", "--only", "images", "-o", "json"))
     assert found == {"images.architecture": "pass", "images.wanted": "pass"}
 
 
 def test_a_removed_image_is_found_and_put_back(stocked: Node) -> None:
     stocked.must(["docker", "image", "rm", WANTED])
-    assert verdicts(stocked.firstlight("check", "--only", "images", "-o", "json"))["images.wanted"] == "fail"
+    assert verdicts(stocked.firstlight("check", "--level", "standard", "--only", "images", "-o", "json"))["images.wanted"] == "fail"
     fixed = stocked.firstlight("fix", "images.wanted", "--yes", "-o", "json")
     assert fixed.code == 0, str(fixed)
     assert stocked.must(["docker", "image", "inspect", "--format", "{{.Architecture}}", WANTED]).strip() == CPU
@@ -79,7 +79,7 @@ def test_a_removed_image_is_found_and_put_back(stocked: Node) -> None:
 
 def test_an_image_for_another_cpu_here_is_a_finding(stocked: Node) -> None:
     stocked.must(["docker", "pull", "-q", "--platform", f"linux/{OTHER}", FOREIGN])
-    ran = stocked.firstlight("check", "--only", "images.architecture", "-o", "json")
+    ran = stocked.firstlight("check", "--level", "standard", "--only", "images.architecture", "-o", "json")
     assert verdicts(ran) == {"images.architecture": "warn"}
     assert FOREIGN in ran.out
     stocked.must(["docker", "image", "rm", FOREIGN])
