@@ -71,7 +71,8 @@ def test_the_engine_itself_says_it_is_there_for_this_cpu(stocked: Node) -> None:
 
 def test_a_removed_image_is_found_and_put_back(stocked: Node) -> None:
     stocked.must(["docker", "image", "rm", WANTED])
-    assert verdicts(stocked.firstlight("check", "--level", "standard", "--only", "images", "-o", "json"))["images.wanted"] == "fail"
+    found = verdicts(stocked.firstlight("check", "--level", "standard", "--only", "images", "-o", "json"))
+    assert found["images.wanted"] == "fail"
     fixed = stocked.firstlight("fix", "images.wanted", "--yes", "-o", "json")
     assert fixed.code == 0, str(fixed)
     assert stocked.must(["docker", "image", "inspect", "--format", "{{.Architecture}}", WANTED]).strip() == CPU
