@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.check import Level
 from agent.engine.judgement import unknown_run
-from agent.engine.sessions import reap_abandoned
 from agent.engine.worker import Worker
+from agent.machine.process import reap_abandoned
 from agent.machine.recording import merge_answers
 from agent.model.errors import FirstlightError
 

@@ -6,9 +6,10 @@ import os
 import signal
 import time
 
+from agent.machine.process import abandoned, reap_abandoned
+
 _GRACE_S = 0.5
 _STEP_S = 0.005
-_abandoned: set[int] = set()
 
 
 def end_session(leader: int) -> int | None:
@@ -32,24 +33,13 @@ def end_session(leader: int) -> int | None:
     return _reap(leader, deadline)
 
 
-def reap_abandoned() -> None:
-    """Reap what was left behind and has died since."""
-    for pid in tuple(_abandoned):
-        try:
-            gone = os.waitpid(pid, os.WNOHANG)[0] != 0
-        except ChildProcessError:
-            gone = True
-        if gone:
-            _abandoned.discard(pid)
-
-
 def _reap(pid: int, deadline: float) -> int | None:
     while True:
         reaped, status = os.waitpid(pid, os.WNOHANG)
         if reaped:
             return status
         if time.monotonic() > deadline:
-            _abandoned.add(pid)
+            abandoned.add(pid)
             return None
         time.sleep(_STEP_S)
 

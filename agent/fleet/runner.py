@@ -127,7 +127,7 @@ def ask(
     except AnsibleRunnerException as error:
         raise ProvisionError(f"ansible-runner: {error}") from error
     finally:
-        shutil.rmtree(private, ignore_errors=True)
+        shutil.rmtree(private, ignore_errors=True)  # what was heard outweighs a folder that stays
     heard.drain()
     silent = "; ".join(heard.lines[:3]) or "ansible ended without a word about it"
     return {host: heard.answers.get(host) or Answer(host, Reach.FAILED, problem=silent) for host in wanted}

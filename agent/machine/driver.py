@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agent.machine.dkms import observe_dkms
+from agent.machine.kernels import observe_next_kernel
 from agent.model.errors import Missing
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ _LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "
 # nvidia.ko, and Debian's nvidia-current.ko and nvidia-current-open.ko
 _MODULE = re.compile(r"/nvidia(?:-current(?:-open)?|-open|-tesla[-\d]*|-legacy[-\w]*)?\.ko(?:\.(?:xz|zst|gz))?:")
 _COMPRESSED = (".xz", ".zst", ".gz")
-_RELEASE = re.compile(r"vmlinu[xz]-(.+?)(?:\.efi\.signed)?")
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
 
 
@@ -109,20 +109,6 @@ def version_of(path: str) -> str:
     """Return the version at the end of a library's file name: `libnvidia-ml.so.580.95.05` → 580.95.05."""
     found = _VERSION.fullmatch(path.rpartition(".so.")[2])
     return found[0] if found else ""
-
-
-def observe_next_kernel(machine: Machine, running: str) -> str:
-    """Return the release the boot loader takes by default: the newest image in /boot; `running` without images."""
-    try:
-        names = machine.listing("/boot")
-    except Missing:
-        return running
-    releases = [match[1] for name in names if (match := _RELEASE.fullmatch(name))]
-    return max((name for name in releases if not name.endswith((".old", ".bak"))), key=_order, default=running)
-
-
-def _order(release: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", release)[1:]]
 
 
 def find_module(machine: Machine, kernel: str) -> DriverModule | None:

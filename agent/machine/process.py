@@ -24,7 +24,7 @@ FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin"
 OUTPUT_LIMIT_BYTES = 4 << 20
 _GRACE_S = 0.2
 _CHUNK_BYTES = 1 << 16
-_abandoned: set[int] = set()
+abandoned: set[int] = set()  # children of ours that could not die in time; the engine leaves its own here too
 # Programs of ours that have to run apart: started by this Python, deaf to its environment variables. Tests and the
 # demo pass stand-in libraries to them in FIRSTLIGHT_NVML_* and FIRSTLIGHT_CUDA_LIBRARY.
 _OURS = {"firstlight-nvml": "nvml_probe.py", "firstlight-load": "gpu_load.py",
@@ -39,7 +39,7 @@ def run_command(argv: Sequence[str], timeout_s: float) -> Completed:
     What is left of the group is killed at the end. Raises Missing when there is no such command, Unobservable
     at the deadline, on more than 4 MiB of output, or when it cannot be started.
     """
-    _reap_abandoned()
+    reap_abandoned()
     deadline = time.monotonic() + timeout_s
     out, out_end = os.pipe()
     err, err_end = os.pipe()
@@ -95,7 +95,7 @@ def _finish(pid: int, argv: tuple[str, ...], pipes: dict[int, bytearray], deadli
         try:
             in_time = _read_until_exit(exited, pipes, deadline)
         except BaseException:  # an interruption; the child is reaped at the next call
-            _abandoned.add(pid)
+            abandoned.add(pid)
             raise
         finally:
             _kill_group(pid)
@@ -158,16 +158,17 @@ def _reap(pid: int, exited: int) -> int | None:
     poll = select.poll()
     poll.register(exited, select.POLLIN)
     if not poll.poll(_GRACE_S * 1000):
-        _abandoned.add(pid)
+        abandoned.add(pid)
         return None
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _reap_abandoned() -> None:
-    for pid in tuple(_abandoned):
+def reap_abandoned() -> None:
+    """Reap what was left behind and has died since."""
+    for pid in tuple(abandoned):
         try:
             gone = os.waitpid(pid, os.WNOHANG)[0] != 0
         except ChildProcessError:
             gone = True
         if gone:
-            _abandoned.discard(pid)
+            abandoned.discard(pid)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.machine.apt import observe_interrupted
-from agent.machine.driver import find_module, loaded_version, observe_next_kernel
+from agent.machine.driver import find_module, loaded_version
+from agent.machine.kernels import observe_kernels, observe_next_kernel
 from agent.model.errors import Missing, Unobservable
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
 
 SMALLEST_INITRD_BYTES = 1 << 20
-OLD = (".old", ".bak", ".dpkg-bak")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ def observe_boot(machine: Machine) -> Seen:
     """Look at the kernels on disk, dpkg and the driver's modules. Raises Unobservable."""
     running = machine.read("/proc/sys/kernel/osrelease").strip()
     following = observe_next_kernel(machine, running)
-    releases = {name.partition("-")[2] for name in _boot(machine)
-                if name.startswith("vmlinuz-") and not name.endswith(OLD)} | {following}
+    releases = {*observe_kernels(machine), following}
     needed = bool(loaded_version(machine)) or find_module(machine, running) is not None
     return Seen(
         running=running, next=following, kernels={name: _kernel(machine, name) for name in sorted(releases)},
@@ -109,13 +108,6 @@ def _kernel(machine: Machine, release: str) -> Kernel:
         dependencies = 0
     return Kernel(release, _size(machine, f"/boot/vmlinuz-{release}") > 0,
                   _size(machine, f"/boot/initrd.img-{release}"), dependencies > 0)
-
-
-def _boot(machine: Machine) -> tuple[str, ...]:
-    try:
-        return machine.listing("/boot")
-    except Missing:
-        return ()
 
 
 def _size(machine: Machine, path: str) -> int:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, not_applicable, passed, warned
+from agent.machine.kernels import observe_kernels
 from agent.machine.systemd import find_container
-from agent.model.errors import Missing
 from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
@@ -29,13 +29,7 @@ class Seen:
 def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     """Read the running release and the images in /boot."""
     running = machine.read("/proc/sys/kernel/osrelease").strip()
-    try:
-        names = machine.listing("/boot")
-    except Missing:
-        names = ()
-    found = (re.fullmatch(r"vmlinu[xz]-(.+?)(?:\.efi\.signed)?", name) for name in names)
-    installed = tuple(match[1] for match in found if match and not match[1].endswith((".old", ".bak")))
-    return Seen(running, installed, machine.exists(f"/lib/modules/{running}"), find_container(machine))
+    return Seen(running, observe_kernels(machine), machine.exists(f"/lib/modules/{running}"), find_container(machine))
 
 
 def flavour(release: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from agent.check import Check
@@ -29,6 +30,15 @@ def found(check: Check[Any], machine: Machine, **sections: Any) -> list[Finding]
     crashed = [finding.summary for finding in findings if finding.summary.startswith("the check crashed")]
     assert not crashed, crashed
     return list(findings)
+
+
+def found_by(checks: Mapping[str, Check[Any]], machine: Machine, **sections: Any) -> list[Finding]:
+    """Return what each of these checks finds on one machine; a crash in one is an error of the test."""
+    resolved = profile(**sections)
+    findings = [finding for check_id, check in checks.items()
+                for finding in run_check(check_id, check, machine, resolved).findings]
+    assert not [finding.summary for finding in findings if finding.summary.startswith("the check crashed")]
+    return findings
 
 
 def verdicts(check: Check[Any], machine: Machine, **sections: Any) -> list[tuple[str, str]]:

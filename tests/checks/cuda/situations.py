@@ -90,7 +90,7 @@ SITUATIONS: dict[str, Situation] = {
     "torch-for-the-cpu": _of("frameworks", "warn", "build for the CPU", torch(_ENV, "2.9.0+cpu")),
     "torch-for-the-cpu-asked": _of("frameworks", "fail", "build for the CPU", torch(_ENV, "2.9.0+cpu"),
                                    sections=_NAMED),
-    "torch-for-the-cpu-on-arm": _of("frameworks", "warn", "on arm64 PyPI", torch("/home/ada/work/.venv", "2.9.0"),
+    "torch-for-the-cpu-on-arm": _of("frameworks", "warn", "on arm64 PyPI", torch("/home/ada/models/.venv", "2.9.0"),
                                     device="2e12", arch="aarch64"),
     "torch-newer-than-driver": _of("frameworks", "warn", "needs driver 580.65.06", {
         **torch(_ENV, "2.9.0+cu130", "13.0"), "/sys/module/nvidia/version": "550.163.01\n"}),

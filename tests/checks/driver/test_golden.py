@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from agent.engine.judgement import run_check
 from agent.model.finding import Finding
 from checks.driver import (
     branch,
@@ -22,7 +21,7 @@ from checks.driver import (
     version,
 )
 from tests.checks.driver.situations import SITUATIONS, Situation
-from tests.checks.findings import profile
+from tests.checks.findings import found_by
 from tests.unit.golden import assert_golden
 
 CHECKS = {
@@ -36,11 +35,7 @@ GOLDEN = Path(__file__).parent / "golden" / "driver.txt"
 
 
 def findings(situation: Situation) -> list[Finding]:
-    resolved = profile(gpu=situation.gpu)
-    found = [finding for check_id, check in CHECKS.items()
-             for finding in run_check(check_id, check, situation.machine, resolved).findings]
-    assert not [finding.summary for finding in found if finding.summary.startswith("the check crashed")]
-    return found
+    return found_by(CHECKS, situation.machine, gpu=situation.gpu)
 
 
 @pytest.mark.parametrize("name", SITUATIONS)

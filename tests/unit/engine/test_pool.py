@@ -330,8 +330,8 @@ def test_a_worker_that_cannot_be_killed_is_left_behind_and_reaped_later(monkeypa
     assert time.monotonic() - started < 1.2
     assert found["a.hang"].findings[0].summary == "no answer within 0.1 s"
     assert found["b.good"].findings[0].verdict == Verdict.PASS
-    (abandoned,) = sessions._abandoned
+    (abandoned,) = sessions.abandoned
     os.kill(abandoned, signal.SIGKILL)
     assert not alive(abandoned)
     run({"b.good": GOOD})
-    assert not sessions._abandoned and children() == []
+    assert not sessions.abandoned and children() == []

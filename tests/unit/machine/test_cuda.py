@@ -51,7 +51,7 @@ def test_gcc_is_known_by_its_link() -> None:
 
 
 def test_environments_are_found_in_the_usual_places_only() -> None:
-    places = ("/opt/a", "/home/ada/.venv", "/home/ada/work/venv", "/home/ada/miniforge3/envs/x", "/root/v")
+    places = ("/opt/a", "/home/ada/.venv", "/home/ada/models/venv", "/home/ada/miniforge3/envs/x", "/root/v")
     files = {f"{place}/pyvenv.cfg": "" for place in (*places, "/home/ada/deep/er/than/venv", "/var/lib/x")}
     assert sorted(find_environments(FakeMachine(files))) == sorted(places)
     closed = FakeMachine(files, errors={"/home/ada": Unobservable("denied"), "/opt": Unobservable("denied")})

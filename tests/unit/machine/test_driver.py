@@ -4,8 +4,9 @@ import pytest
 
 from agent.machine.api import FileStatus
 from agent.machine.dkms import observe_dkms
-from agent.machine.driver import find_module, observe_driver, observe_next_kernel, version_of
+from agent.machine.driver import find_module, observe_driver, version_of
 from agent.machine.initrd import find_initrd
+from agent.machine.kernels import observe_next_kernel
 from agent.machine.linker import library_paths, observe_linker_folders
 from agent.machine.modprobe import is_blocked, observe_lines
 from agent.machine.nvidia_packages import observe_nvidia_packages, upstream_of, uses_nvidia_repository

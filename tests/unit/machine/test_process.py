@@ -107,10 +107,10 @@ def test_a_command_that_cannot_be_killed_is_left_behind_and_reaped_later(monkeyp
         with pytest.raises(Unobservable, match="no answer within"):
             run_command(["sleep", "0.8"], 0.1)
     assert time.monotonic() - started < 0.7
-    assert len(process._abandoned) == 1
+    assert len(process.abandoned) == 1
     time.sleep(0.8)
     run_command(["true"], 5)
-    assert not process._abandoned
+    assert not process.abandoned
 
 
 def test_an_exit_code_that_was_not_expected_is_unobservable_with_the_complaint():
