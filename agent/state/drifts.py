@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -35,14 +35,14 @@ class Drifts:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "drift.sqlite"
         make_folder(folder)
-        with self._guard():
-            self._db = self._open()
+        with self._opened():
+            pass
 
     def accept(self, baseline: Baseline) -> None:
         """Make a fingerprint the baseline of its machine; the drifts from the one before are settled by it."""
         machine = baseline.fingerprint.machine
-        with self._guard(), self._db:
-            self._db.execute(
+        with self._opened() as db:
+            db.execute(
                 "INSERT INTO baseline (machine, accepted, reason, who, fingerprint) VALUES (?, ?, ?, ?, ?)",
                 (
                     machine,
@@ -52,11 +52,11 @@ class Drifts:
                     json.dumps(asdict(baseline.fingerprint)),
                 ),
             )
-            self._db.execute(
+            db.execute(
                 "UPDATE drift SET ended = ?, put_back = ? WHERE machine = ? AND against = 'baseline' AND ended IS NULL",
                 (baseline.accepted, f"accepted by {baseline.by}: {baseline.reason}", machine),
             )
-            self._db.execute(
+            db.execute(
                 "DELETE FROM baseline WHERE machine = ? AND id NOT IN (SELECT id FROM baseline WHERE machine = ?"
                 " ORDER BY id DESC LIMIT ?)",
                 (machine, machine, KEPT_BASELINES),
@@ -64,8 +64,8 @@ class Drifts:
 
     def find_baseline(self, machine: str) -> Baseline | None:
         """Return the newest accepted baseline of a machine, or None."""
-        with self._guard():
-            row = self._db.execute(
+        with self._opened() as db:
+            row = db.execute(
                 "SELECT accepted, reason, who, fingerprint FROM baseline WHERE machine = ?"
                 " ORDER BY id DESC LIMIT 1",
                 (machine,),
@@ -74,8 +74,8 @@ class Drifts:
 
     def last_look(self, machine: str) -> float:
         """Return when this machine was last looked at, 0 for never."""
-        with self._guard():
-            row = self._db.execute("SELECT taken FROM look WHERE machine = ?", (machine,)).fetchone()
+        with self._opened() as db:
+            row = db.execute("SELECT taken FROM look WHERE machine = ?", (machine,)).fetchone()
         return float(row[0]) if row else 0.0
 
     def open_drifts(self, machine: str) -> dict[tuple[str, str, str], KeptDrift]:
@@ -91,57 +91,65 @@ class Drifts:
     def note(self, machine: str, taken: float, drifts: Sequence[Drift], ended: Sequence[KeptDrift]) -> None:
         """Keep what a look has found: new drifts, those that are still there, those that are gone (with put_back)."""
         known = self.open_drifts(machine)
-        with self._guard(), self._db:
-            self._db.execute(
+        with self._opened() as db:
+            db.execute(
                 "INSERT INTO look VALUES (?, ?) ON CONFLICT (machine) DO UPDATE SET taken = excluded.taken",
                 (machine, taken),
             )
             for drift in drifts:
-                self._keep(machine, taken, drift, known.get(drift.identity))
+                self._keep(db, machine, taken, drift, known.get(drift.identity))
             for kept in ended:
-                self._end(machine, taken, kept.drift, kept.put_back)
-            self._db.execute("DELETE FROM drift WHERE ended < ?", (taken - KEPT_DAYS * 86400,))
+                self._end(db, machine, taken, kept.drift, kept.put_back)
+            db.execute("DELETE FROM drift WHERE ended < ?", (taken - KEPT_DAYS * 86400,))
 
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    def _keep(self, machine: str, taken: float, drift: Drift, known: KeptDrift | None) -> None:
+    def _keep(self, db: sqlite3.Connection, machine: str, taken: float, drift: Drift, known: KeptDrift | None) -> None:
         if known is not None and known.drift.after == drift.after:
-            self._db.execute(
+            db.execute(
                 "UPDATE drift SET last_seen = ? WHERE machine = ? AND ended IS NULL AND against = ?"
                 " AND area = ? AND key = ?",
                 (taken, machine, *drift.identity),
             )
             return
         if known is not None:
-            self._end(machine, taken, drift, "changed once more")
-        self._db.execute(
+            self._end(db, machine, taken, drift, "changed once more")
+        db.execute(
             "INSERT INTO drift (machine, against, area, key, first_seen, last_seen, document)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (machine, *drift.identity, taken, taken, json.dumps(asdict(drift))),
         )
 
-    def _end(self, machine: str, taken: float, drift: Drift, put_back: str) -> None:
-        self._db.execute(
+    def _end(self, db: sqlite3.Connection, machine: str, taken: float, drift: Drift, put_back: str) -> None:
+        db.execute(
             "UPDATE drift SET ended = ?, put_back = ? WHERE machine = ? AND ended IS NULL AND against = ?"
             " AND area = ? AND key = ?",
             (taken, put_back, machine, *drift.identity),
         )
 
     def _kept(self, condition: str, *values: object) -> list[KeptDrift]:
-        with self._guard():
-            rows = self._db.execute(
+        with self._opened() as db:
+            rows = db.execute(
                 f"SELECT document, first_seen, last_seen, ended, put_back FROM drift WHERE {condition} ORDER BY id",  # noqa: S608
                 values,
             ).fetchall()
         return [KeptDrift(Drift(**json.loads(row[0])), *row[1:]) for row in rows]
 
-    def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.file, timeout=5.0, isolation_level="IMMEDIATE")
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """Open the file for one transaction; in between it is closed, for whoever holds this object rarely asks."""
+        try:
+            with closing(sqlite3.connect(self.file, timeout=5.0, isolation_level="IMMEDIATE")) as db, db:
+                self._prepare(db)
+                yield db
+        except sqlite3.Error as error:
+            raise StateError(
+                f"{self.file}: cannot be used: {error}",
+                f"look at its owner and the space left: ls -l {self.file.parent}; a damaged file may be"
+                " moved away, the baseline must then be accepted again",
+            ) from error
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
-            db.close()
             raise StateError(
                 f"{self.file}: written by a newer Firstlight (schema {version})",
                 "update Firstlight, or name another folder in FIRSTLIGHT_STATE",
@@ -150,15 +158,3 @@ class Drifts:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         self.file.chmod(0o600)
-        return db
-
-    @contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StateError(
-                f"{self.file}: cannot be used: {error}",
-                f"look at its owner and the space left: ls -l {self.file.parent}; a damaged file may be"
-                " moved away, the baseline must then be accepted again",
-            ) from error

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,7 +65,7 @@ def test_a_damaged_file_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     store = Drifts(tmp_path)
-    store._db.execute("PRAGMA user_version = 99")
-    store.close()
+    with closing(sqlite3.connect(store.file)) as db:
+        db.execute("PRAGMA user_version = 99")
     with pytest.raises(StateError, match="newer Firstlight"):
         Drifts(tmp_path)

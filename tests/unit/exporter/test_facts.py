@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,6 @@ def test_a_damaged_report_does_not_hide_the_others(history: History, tmp_path: P
     history.add_report(report(Finding("a.x", Verdict.PASS, ""), finished=time.time()))
     number = history.add_report(report(Finding("b.y", Verdict.PASS, ""), finished=time.time()))
     history.close()
-    with sqlite3.connect(tmp_path / "history.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "history.sqlite")) as db, db:
         db.execute("UPDATE entry SET document = '{' WHERE id = ?", (number,))
     assert set(HistoryLook(Watcher(tmp_path, HOST))().checks) == {"a.x"}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,11 +27,9 @@ def kept(state: Path) -> None:
 
 
 def levels(file: Path) -> list[str]:
-    with sqlite3.connect(f"file:{file}?mode=ro", uri=True) as db:
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION
-        rows = [row[0] for row in db.execute("SELECT level FROM entry ORDER BY id")]
-    db.close()
-    return rows
+        return [row[0] for row in db.execute("SELECT level FROM entry ORDER BY id")]
 
 
 def test_the_newest_entries_and_the_newest_of_each_level_are_published(tmp_path: Path) -> None:
