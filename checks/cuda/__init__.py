@@ -18,6 +18,6 @@ def repair(profile: ResolvedProfile, role: str, *steps: str) -> Remedy:
     """Return what repairs it here: the role if the profile uses it, the vendor's way, or the steps by hand."""
     if profile.profile.vendor_managed:
         return Remedy(steps=(*VENDOR, *steps))
-    part = profile.profile.gpu
-    enabled = part.cuda.enabled if role == "cuda" else part.cudnn.enabled
-    return Remedy(role=role if enabled else None, steps=steps)
+    gpu = profile.profile.gpu
+    enabled = {part.role for part in (gpu.cuda, gpu.cudnn, gpu.profilers) if part.enabled}
+    return Remedy(role=role if role in enabled else None, steps=steps)

@@ -57,3 +57,8 @@ def test_the_play_names_every_role_in_order() -> None:
 
 def test_no_role_folder_is_left_out_of_the_play() -> None:
     assert {path.name for path in (REPOSITORY / "playbooks/roles").iterdir() if path.is_dir()} == set(ROLES)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_is_named_by_a_check_that_it_repairs(role: str) -> None:
+    assert any(f'"{role}"' in path.read_text() for path in CHECKS), f"nothing looks whether {role} still holds"

@@ -83,6 +83,24 @@ def test_grafana_would_find_its_dashboards(story: Story) -> None:
         assert board["uid"] == f"firstlight-{name}"
 
 
+def unwell(node: Node) -> list[str]:
+    """Return the subjects of the monitoring check that do not pass."""
+    ran = node.firstlight("check", "--only", "system.monitoring", "-o", "json")
+    (run,) = ran.data["runs"]
+    return [finding["subject"] for finding in run["findings"] if finding["verdict"] != "pass"]
+
+
+def test_the_check_finds_what_somebody_changed_and_fix_repairs_it(story: Story) -> None:
+    node = story.node
+    assert unwell(node) == []
+    node.sh("systemctl stop prometheus-alertmanager")
+    node.write("/etc/prometheus/firstlight/rules/firstlight-alerts.yml", "groups: []\n")
+    assert unwell(node) == ["prometheus-alertmanager", "settings"]
+    ran = node.firstlight("fix", "--yes", "system.monitoring")
+    assert ran.code == 0, str(ran)
+    assert unwell(node) == []
+
+
 def test_settings_made_by_hand_are_left_alone(story: Story) -> None:
     node = story.node
     node.sh("rm -r /etc/prometheus/firstlight; echo '# mine' >> /etc/prometheus/prometheus.yml")

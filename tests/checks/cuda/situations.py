@@ -36,6 +36,7 @@ def _of(check: str, verdict: str, word: str, files: Any = None, *, sections: Any
 _NO_CUDA = {**without("/usr/local/cuda", "/etc/alternatives"), "/usr/local/bin/x": ""}
 _NO_CUDNN = {**without(f"{LIBRARIES}/libcudnn", "/usr/include"), STATUS: NO_PACKAGES}
 _ENV = "/opt/train"
+_PROFILERS = {"gpu": {"profilers": {"enabled": True}}}
 _NAMED = {"gpu": {"cuda": {"environments": [_ENV]}}}
 
 SITUATIONS: dict[str, Situation] = {
@@ -66,6 +67,13 @@ SITUATIONS: dict[str, Situation] = {
     "cudnn-too-old": _of("cudnn", "fail", "profile wants 9", {**_NO_CUDNN, **cudnn("8.9.7", header="8.9.7")}),
     "cudnn-for-other-cuda": _of("cudnn", "warn", "built for CUDA 12", cudnn(cuda="12")),
     "cudnn-header-only": _of("cudnn", "warn", "has no library", without(f"{LIBRARIES}/libcudnn")),
+    "no-profilers": _of("profilers", "fail", "asks for profilers", sections=_PROFILERS),
+    "profilers-not-asked": _of("profilers", "not-applicable", "does not ask"),
+    "profilers": _of("profilers", "pass", "nsight-systems-cli 2025.3.2.474-1", {
+        STATUS: package("nsight-systems-cli", "2025.3.2.474-1")}, sections=_PROFILERS),
+    "profilers-and-open-counters": _of("profilers", "pass", "open to everybody", {
+        STATUS: package("nsight-systems-2025.3.2", "2025.3.2.474-253236389321v0"),
+        "/proc/driver/nvidia/params": "ResmanDebugLevel: 4294967295\nRmProfilingAdminOnly: 0\n"}),
     "stubs": _of("library-path", "fail", "stubs", {"/etc/ld.so.conf.d/cuda.conf": "/usr/local/cuda/lib64/stubs\n"}),
     "two-driver-libraries": _of("library-path", "fail", "2 driver libraries", {
         "/etc/ld.so.conf.d/compat.conf": "/usr/local/cuda-13.0/compat\n", "/usr/local/cuda-13.0/compat/libcuda.so.1":

@@ -8,8 +8,8 @@ import pytest
 
 from agent.engine.judgement import run_check
 from agent.model.finding import Finding
-from checks.cuda import cudnn, driver_fit, frameworks, library_path, nvcc, toolkit
-from tests.checks.cuda.machines import cuda
+from checks.cuda import cudnn, driver_fit, frameworks, library_path, nvcc, profilers, toolkit
+from tests.checks.cuda.machines import STATUS, cuda
 from tests.checks.cuda.situations import SITUATIONS, Situation
 from tests.checks.findings import DENIED, found_by, only, profile
 from tests.fixtures import FakeMachine
@@ -17,7 +17,8 @@ from tests.unit.golden import assert_golden
 
 CHECKS = {
     "cuda.cudnn": cudnn.CHECK, "cuda.driver-fit": driver_fit.CHECK, "cuda.frameworks": frameworks.CHECK,
-    "cuda.library-path": library_path.CHECK, "cuda.nvcc": nvcc.CHECK, "cuda.toolkit": toolkit.CHECK,
+    "cuda.library-path": library_path.CHECK, "cuda.nvcc": nvcc.CHECK, "cuda.profilers": profilers.CHECK,
+    "cuda.toolkit": toolkit.CHECK,
 }
 GOLDEN = Path(__file__).parent / "golden" / "cuda.txt"
 NO_CARD = FakeMachine({"/sys/bus/pci/devices/0000:00:02.0/vendor": "0x8086\n"})
@@ -55,9 +56,9 @@ def test_a_machine_without_card_and_toolkit_is_not_applicable(check_id: str) -> 
 
 @every_check
 def test_what_cannot_be_looked_at_is_unknown(check_id: str) -> None:
-    path = "/sys/bus/pci/devices" if check_id in ("cuda.driver-fit", "cuda.frameworks", "cuda.library-path") \
-        else "/usr/local"
-    assert only(CHECKS[check_id], cuda(errors={path: DENIED})).verdict == "unknown"
+    paths = {"cuda.driver-fit": "/sys/bus/pci/devices", "cuda.frameworks": "/sys/bus/pci/devices",
+             "cuda.library-path": "/sys/bus/pci/devices", "cuda.profilers": STATUS}
+    assert only(CHECKS[check_id], cuda(errors={paths.get(check_id, "/usr/local"): DENIED})).verdict == "unknown"
 
 
 @every_check
