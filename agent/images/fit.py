@@ -173,8 +173,7 @@ def choose(want: str, catalogue: Catalogue, host: Host, matrix: Matrix) -> Wante
 
 
 def candidates(want: str, catalogue: Catalogue, host: Host, matrix: Matrix) -> list[Wanted]:
-    """Return all images that a word may mean, best first, at least one: of a purpose those that fit. Raises as choose.
-    """
+    """Return the images that a word may mean, best first, at least one: of a purpose those that fit. Raises as choose."""
     named = catalogue.find(want)
     if named is None and want in catalogue.purposes:
         return [_of_entry(entry, host, matrix) for entry in _fitting(want, catalogue, host, matrix)]

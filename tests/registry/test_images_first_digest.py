@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from agent.images.engine import Engine
 from tests.registry.conftest import Firstlight, Stock
+from tests.registry.emulation import CPU
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
-CPU = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 
 
 def held(engine: Engine, name: str) -> str:

@@ -31,8 +31,16 @@ def test_the_registry_is_asked_before_anything_is_pulled(
     code, [found] = firstlight("verify", stock.reference(name), "--platform", platform)
     assert (found["answer"], code) == (answer, 0 if answer == "yes" else 1), found
     assert says in "; ".join(found["says"])
-    layers = {layer for image in (*stock.multi.values(), stock.amd64, stock.arm64) for layer in image.layers}
+    layers = {layer for image in (*stock.multi.values(), *stock.only.values()) for layer in image.layers}
     assert stock.registry.downloads() & layers == set()
+
+
+def test_the_platform_asked_about_is_that_of_the_machine(stock: Stock, firstlight: Firstlight, cpu: str) -> None:
+    """Nothing on the command line says which CPU it is: a program of that CPU tells the product."""
+    for name, image in stock.only.items():
+        code, [found] = firstlight("verify", stock.reference(f"only-{name}"))
+        assert (code, found["answer"]) == ((0, "yes") if name == cpu else (1, "no"))
+        assert stock.registry.downloads() & set(image.layers) == set()
 
 
 def test_size_and_digest_are_those_of_the_platform_asked_for(stock: Stock, firstlight: Firstlight) -> None:
@@ -42,10 +50,10 @@ def test_size_and_digest_are_those_of_the_platform_asked_for(stock: Stock, first
 
 
 def test_a_truncated_layer_is_seen_without_downloading_it(stock: Stock, firstlight: Firstlight) -> None:
-    code, [found] = firstlight("verify", stock.reference("truncated"), "--layers", "--platform", HERE)
+    code, [found] = firstlight("verify", stock.reference("truncated-amd64"), "--layers", "--platform", HERE)
     assert (code, found["answer"]) == (1, "no")
     assert "has 100 bytes instead of" in found["says"][0]
-    assert stock.registry.downloads() & set(stock.truncated.layers) == set()
+    assert stock.registry.downloads() & stock.refused_layers == set()
 
 
 def test_a_pinned_digest_that_the_registry_lacks_is_refused(stock: Stock, firstlight: Firstlight) -> None:
