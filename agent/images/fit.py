@@ -173,7 +173,7 @@ def choose(want: str, catalogue: Catalogue, host: Host, matrix: Matrix) -> Wante
 
 
 def candidates(want: str, catalogue: Catalogue, host: Host, matrix: Matrix) -> list[Wanted]:
-    """Return the images that a word may mean, best first, at least one: of a purpose those that fit. Raises as choose."""
+    """Return what a word may mean, best first, at least one: of a purpose the images that fit. Raises as choose."""
     named = catalogue.find(want)
     if named is None and want in catalogue.purposes:
         return [_of_entry(entry, host, matrix) for entry in _fitting(want, catalogue, host, matrix)]

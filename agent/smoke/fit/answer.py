@@ -150,7 +150,7 @@ def render_answer(shape: Shape, room: Room, asked: Question, lines: list[Line], 
     for line, text in helped:
         label = f"{line.need.use} {line.need.precision}" if line.need.use == "serve" else line.need.use
         out.append(textwrap.fill(f"{label} would fit with {text}", width, subsequent_indent="  "))
-    say = ("Estimates. Against published measurements that they were not fitted to, serving was off by {:.0%} on average "
-           "and {:.0%} at most ({} cases), tuning by {:.0%} and {:.0%} ({} cases).").format(
+    say = ("Estimates. Against published measurements that they were not fitted to, serving was off by {:.0%} on "
+           "average and {:.0%} at most ({} cases), tuning by {:.0%} and {:.0%} ({} cases).").format(
                *SERVING_ERROR, HELD_OUT[0], *TUNING_ERROR, HELD_OUT[1])
     return "\n".join([*out, "", textwrap.fill(say, width)]) + "\n"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from agent.cli import image_progress
 from agent.images.pulling import Progress
 from agent.images.reference import parse_reference
+
+if TYPE_CHECKING:
+    import pytest
 
 NAME = parse_reference("quay.io/a/b:1")
 
