@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
+if TYPE_CHECKING:
+    import pytest
 
 MACHINES = {"amd64": 62, "arm64": 183}
 KERNEL_NAMES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -37,17 +42,55 @@ def uname_program(architecture: str) -> bytes:
     return header + code
 
 
-def become(architecture: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the product learn from a program of that CPU that it runs on one. Skips where none can run here."""
-    program = folder / "uname"
+def runs(program: Path, architecture: str) -> bool:
+    """Return whether a program for a CPU runs here and says so."""
     program.parent.mkdir(parents=True, exist_ok=True)
     program.write_bytes(uname_program(architecture))
     program.chmod(0o755)
     try:
-        said = subprocess.run([program], capture_output=True, text=True, check=True, timeout=30).stdout
+        said = subprocess.run([program], capture_output=True, text=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError):
-        pytest.skip(f"programs for {architecture} do not run here: apt install qemu-user-static binfmt-support")
-    assert said == KERNEL_NAMES[architecture] + "\n"
+        return False
+    return said == KERNEL_NAMES[architecture] + "\n"
+
+
+@contextlib.contextmanager
+def emulated(architecture: str, program: Path) -> Iterator[bool]:
+    """Make programs for the other CPU run while in here; yields whether they do. What is registered is undone."""
+    if runs(program, architecture):
+        yield True
+        return
+    with registered(architecture) as done:
+        yield done and runs(program, architecture)
+
+
+@contextlib.contextmanager
+def registered(architecture: str) -> Iterator[bool]:
+    """Name qemu to the kernel for programs of a CPU, in containers too (flag F); needs root and qemu-user-static."""
+    kernel, here = KERNEL_NAMES[architecture], Path("/proc/sys/fs/binfmt_misc")
+    qemu = shutil.which(f"qemu-{kernel}-static") or shutil.which(f"qemu-{kernel}")
+    if os.geteuid() != 0 or qemu is None:
+        yield False
+        return
+    if not (here / "register").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(here)], check=True)
+    head = uname_program(architecture)[:20]
+    mask = b"\xff" * 7 + b"\0" + b"\xff" * 8 + b"\xfe" + b"\xff" * 3
+    name = f"firstlight-{kernel}"
+    (here / "register").write_bytes(
+        f":{name}:M::{_escaped(head)}:{_escaped(mask)}:{qemu}:F".encode())
+    try:
+        yield True
+    finally:
+        (here / name).write_text("-1")
+
+
+def _escaped(data: bytes) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in data)
+
+
+def become(program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the product learn what CPU this is from a program of that CPU, called uname."""
     from agent.machine import process
 
-    monkeypatch.setattr(process, "FOLDERS", (str(folder), *process.FOLDERS))
+    monkeypatch.setattr(process, "FOLDERS", (str(program.parent), *process.FOLDERS))

@@ -166,7 +166,8 @@ def proved(args: argparse.Namespace) -> dict[str, Any]:
     losses, times = train(model, source, args)
     last = evaluated(model, ids)
     captured = (source.unigram - last) / (source.unigram - bayes)
-    still = [name for name, value in adapters(model).items() if not float((value.detach() - start[name]).abs().max()) > 0]
+    now = {name: value.detach() for name, value in adapters(model).items()}
+    still = [name for name, value in now.items() if not float((value - start[name]).abs().max()) > 0]
     reloaded, merged, off = check_saved(model, args, ids[:BATCH])
     rows = [
         ("finite", all(map(math.isfinite, [*losses, last])), last, "no NaN, no infinity"),
