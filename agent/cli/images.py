@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_machine(verify)
     pull = actions.add_parser("pull", help="verify, then pull (default: what the profile wants)")
     pull.add_argument("--dry-run", action="store_true", help="say what would be pulled")
+    pull.add_argument("--renew", action="store_true", help="take what a tag means now, not the digest first seen here")
     pull.add_argument("--anyway", action="store_true", help="also what does not fit this machine's card or driver")
     for action in (verify, pull):
         action.add_argument("wants", nargs="*", metavar="IMAGE", help="purpose, name of the catalogue, or reference")
@@ -94,7 +95,7 @@ def _code(found: Sequence[Verified]) -> int:
 
 def _pull(args: argparse.Namespace, shelf: Shelf) -> int:
     wanted = shelf.wanted(args.wants or shelf.section.pull)
-    verifier = shelf.verifier(layers=True)
+    verifier = shelf.verifier(layers=True, hold=not args.renew)
     line = image_progress.Line()
     puller = shelf.puller(verifier, line.on_progress)
     rows: list[dict[str, Any]] = []
@@ -102,8 +103,9 @@ def _pull(args: argparse.Namespace, shelf: Shelf) -> int:
         row: dict[str, Any] = {"reference": verified.reference, "digest": verified.digest,
                                "size_bytes": verified.size_bytes, "error": "", "hint": ""}
         rows.append(row)
-        if verified.impossible and verified.answer == "unknown" and _is_here(shelf, puller, verified):
-            row |= {"outcome": "here", "hint": f"not compared with its registry: {verified.says[0]}"}
+        unasked = verified.answer == "unknown" or bool(verified.digest)
+        if verified.impossible and unasked and _is_here(shelf, puller, verified):
+            row |= {"outcome": "here", "hint": f"kept as it is: {verified.says[0]}"}
             continue
         if verified.impossible or (verified.answer == "no" and not args.anyway):
             instead = f"pull this instead: {verified.instead}" if verified.instead else ""
@@ -124,8 +126,11 @@ def _pull(args: argparse.Namespace, shelf: Shelf) -> int:
 
 
 def _is_here(shelf: Shelf, puller: Any, verified: Verified) -> bool:
-    """Return whether what no registry could be asked about is here anyway."""
-    return shelf.engine_runs() and bool(puller.is_here(verified.reference))
+    """Return whether what a registry could not be asked about, or no longer has, is here anyway."""
+    from agent.images.reference import parse_reference
+
+    reference = parse_reference(verified.reference)
+    return shelf.engine_runs() and bool(puller.is_here(reference.at(verified.digest or reference.digest)))
 
 
 def _pulled(args: argparse.Namespace, shelf: Shelf, verified: Verified, puller: Any) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def _pulled(args: argparse.Namespace, shelf: Shelf, verified: Verified, puller: 
         runs = shelf.engine_runs()  # a plan for a fresh machine counts with the engine it will have by then
         here = runs and puller.present(parse_reference(verified.reference), verified.digest)
         return {"outcome": "here" if here else "would be pulled"}
-    pulled = shelf.pull(verified, puller)
+    pulled = shelf.pull(verified, puller, renew=args.renew)
     return {"outcome": "pulled" if pulled.fresh else "here", "program": pulled.program,
             "attempts": pulled.attempts, "duration_s": round(pulled.duration_s, 2)}
 

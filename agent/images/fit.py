@@ -169,28 +169,41 @@ def choose(want: str, catalogue: Catalogue, host: Host, matrix: Matrix) -> Wante
 
     Raises UsageError for a purpose for which nothing fits, with every reason, and for words that mean nothing.
     """
+    return candidates(want, catalogue, host, matrix)[0]
+
+
+def candidates(want: str, catalogue: Catalogue, host: Host, matrix: Matrix) -> list[Wanted]:
+    """Return what a word may mean, best first, at least one: of a purpose the images that fit. Raises as choose."""
     named = catalogue.find(want)
     if named is None and want in catalogue.purposes:
-        named = _first_fitting(want, catalogue, host, matrix)
+        return [_of_entry(entry, host, matrix) for entry in _fitting(want, catalogue, host, matrix)]
     if named is not None:
-        reference = parse_reference(named.reference)
-        return Wanted(reference.at(named.digest or reference.digest), named, judge_fit(named, host, matrix))
-    if not any(mark in want for mark in "/:@"):
+        return [_of_entry(named, host, matrix)]
+    if is_word(want):
         known = ", ".join((*catalogue.purposes, *(entry.name for entry in catalogue.images)))
         raise UsageError(f"{want}: the catalogue has no such purpose or image", f"known: {known}")
     reference = parse_reference(want)
     entry = find_entry(reference, catalogue)
     if entry is not None and entry.digest and not reference.digest:
         reference = reference.at(entry.digest)
-    return Wanted(reference, entry, judge_fit(entry, host, matrix) if entry else Fit())
+    return [Wanted(reference, entry, judge_fit(entry, host, matrix) if entry else Fit())]
 
 
-def _first_fitting(purpose: str, catalogue: Catalogue, host: Host, matrix: Matrix) -> Entry:
+def is_word(want: str) -> bool:
+    """Return whether it can only be a word of the catalogue; a reference has a path, a tag or a digest."""
+    return not any(mark in want for mark in "/:@")
+
+
+def _of_entry(entry: Entry, host: Host, matrix: Matrix) -> Wanted:
+    reference = parse_reference(entry.reference)
+    return Wanted(reference.at(entry.digest or reference.digest), entry, judge_fit(entry, host, matrix))
+
+
+def _fitting(purpose: str, catalogue: Catalogue, host: Host, matrix: Matrix) -> list[Entry]:
     judged = [(entry, judge_fit(entry, host, matrix)) for entry in catalogue.of(purpose)]
-    for answer in (Answer.YES, Answer.UNKNOWN):
-        for entry, fit in judged:
-            if fit.answer is answer:
-                return entry
+    fitting = [entry for answer in (Answer.YES, Answer.UNKNOWN) for entry, fit in judged if fit.answer is answer]
+    if fitting:
+        return fitting
     reasons = "\n".join(f"  {entry.reference}: {'; '.join(fit.against)}" for entry, fit in judged)
     raise UsageError(f"{purpose}: no image of the catalogue fits this machine:\n{reasons}",
                      "name a reference instead, or take it out of the profile (images.pull)")

@@ -1,8 +1,9 @@
-"""What we pulled, so that only that is ever taken away again."""
+"""What we pulled, so that only that is ever taken away again; and under which digest each name was first seen."""
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,20 @@ class Kept:
     pulled: float
 
 
+@dataclass(frozen=True, slots=True)
+class First:
+    """The digest under which a `name:tag` was first pulled here, and when (seconds since the epoch)."""
+
+    name: str
+    digest: str
+    seen: float
+
+    @property
+    def date(self) -> str:
+        """The day, of this machine's clock."""
+        return time.strftime("%Y-%m-%d", time.localtime(self.seen))
+
+
 class Ledger:
     """The file of what we pulled. `write(path, text)` writes it whole or not at all."""
 
@@ -35,29 +50,48 @@ class Ledger:
 
     def load(self) -> dict[str, Kept]:
         """Return what we pulled, by reference. Raises StateError for a file that is not ours."""
+        return self._read()[0]
+
+    def firsts(self) -> dict[str, First]:
+        """Return the digests first seen, by `name:tag`. Raises StateError for a file that is not ours."""
+        return self._read()[1]
+
+    def note(self, pulled: Pulled, now: float, *, renew: bool = False) -> None:
+        """Remember an image that is here: when we pulled it as ours, and its digest if it is the name's first.
+
+        Whoever names a digest has decided; nothing is kept of that.
+        `renew`: the digest takes the place of the one first seen.
+        """
+        kept, firsts = self._read()
+        before = (dict(kept), dict(firsts))
+        if pulled.fresh:
+            kept[pulled.reference] = Kept(pulled.reference, pulled.digest, pulled.image, now)
+        reference = parse_reference(pulled.reference)
+        if not reference.digest and (renew or reference.tagged not in firsts):
+            firsts[reference.tagged] = First(reference.tagged, pulled.digest, now)
+        if (kept, firsts) != before:
+            self._save(kept, firsts)
+
+    def forget(self, reference: str) -> None:
+        """Forget an image; the digest its name was first seen with stays."""
+        kept, firsts = self._read()
+        if kept.pop(reference, None):
+            self._save(kept, firsts)
+
+    def _read(self) -> tuple[dict[str, Kept], dict[str, First]]:
         try:
-            items = json.loads(self.file.read_text(encoding="utf-8"))["images"]
-            return {item["reference"]: Kept(**item) for item in items}
+            found = json.loads(self.file.read_text(encoding="utf-8"))
+            return ({item["reference"]: Kept(**item) for item in found["images"]},
+                    {item["name"]: First(**item) for item in found.get("first_digests", ())})
         except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            return {}, {}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise StateError(f"{self.file}: cannot be read: {error}",
                              "move it away; images pulled so far are then nobody's to clean") from error
 
-    def note(self, pulled: Pulled, now: float) -> None:
-        """Remember a pulled image."""
-        kept = self.load()
-        kept[pulled.reference] = Kept(pulled.reference, pulled.digest, pulled.image, now)
-        self._save(kept)
-
-    def forget(self, reference: str) -> None:
-        """Forget an image."""
-        kept = self.load()
-        if kept.pop(reference, None):
-            self._save(kept)
-
-    def _save(self, kept: dict[str, Kept]) -> None:
-        document = {"images": [asdict(item) for item in kept.values()]}
+    def _save(self, kept: dict[str, Kept], firsts: dict[str, First]) -> None:
+        document = {"images": [asdict(item) for item in kept.values()],
+                    "first_digests": [asdict(item) for item in firsts.values()]}
         self._write(self.file, json.dumps(document, indent=2) + "\n")
 
 

@@ -123,9 +123,8 @@ class Puller:
         good = image is not None and digest in held and image.get("Architecture") == self.architecture
         return image if good else None
 
-    def is_here(self, name: str) -> bool:
+    def is_here(self, reference: Reference) -> bool:
         """Return whether an image is here for this architecture, as pinned where a digest is named."""
-        reference = parse_reference(name)
         image = self.engine.find_image(reference.tagged)
         held = {parse_reference(text).digest for text in (image or {}).get("RepoDigests") or ()}
         fits = image is not None and image.get("Architecture") == self.architecture

@@ -82,10 +82,10 @@ class Shelf:
         return [Wanted(parse_reference(entry.reference).at(entry.digest), entry,
                        judge_fit(entry, self.host, self.matrix)) for entry in self.catalogue.images]
 
-    def verifier(self, *, layers: bool = False) -> Verifier:
-        """Return what asks the registries."""
-        return Verifier(self.host, self.catalogue, credentials=self.credentials,
-                        available_bytes=self.available_bytes, layers=layers)
+    def verifier(self, *, layers: bool = False, hold: bool = False) -> Verifier:
+        """Return what asks the registries. `hold`: for the digests first seen here, not for what names mean now."""
+        return Verifier(self.host, self.catalogue, credentials=self.credentials, layers=layers, hold=hold,
+                        available_bytes=self.available_bytes, firsts=self.ledger.firsts())
 
     def puller(self, verifier: Verifier, on_progress: Callable[[Reference, Progress, str], None]) -> Puller:
         """Return what pulls. Raises FirstlightError when there is no engine of this machine."""
@@ -98,11 +98,13 @@ class Shelf:
 
         return Puller(Engine(), self.host.architecture, verifier.login, verify_again, on_progress)
 
-    def pull(self, verified: Verified, puller: Puller) -> Pulled:
-        """Pull one image and note it in the ledger when it was not here. Raises FirstlightError."""
+    def pull(self, verified: Verified, puller: Puller, *, renew: bool = False) -> Pulled:
+        """Pull one image and note it in the ledger, `renew`: as what its name means from now on.
+
+        Raises FirstlightError.
+        """
         pulled = puller.pull(verified)
-        if pulled.fresh:
-            self.ledger.note(pulled, time.time())
+        self.ledger.note(pulled, time.time(), renew=renew)
         return pulled
 
     def clean(self, *, really: bool) -> list[Cleaned]:

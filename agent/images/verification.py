@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from agent.images.credentials import Login, find_login
 from agent.images.fit import Wanted, find_relative, find_replacement
-from agent.images.registry import Layer, Registry
+from agent.images.registry import Layer, Offer, Registry
 from agent.matrix.tables import Matrix
 from agent.matrix.verdicts import Answer
 from agent.model.errors import FirstlightError
 from agent.resources import images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from agent.images.catalogue import Catalogue
     from agent.images.fit import Host
+    from agent.images.ledger import First
 
 # Layers lie compressed and unpacked side by side until a pull ends; GPU images unpack to about twice their size.
 ROOM_FACTOR = 3
@@ -63,12 +64,17 @@ class Verified:
 
 
 class Verifier:
-    """Asks registries for one machine (or another platform). One login per registry, read once."""
+    """Asks registries for one machine (or another platform). One login per registry, read once.
+
+    `firsts` are the digests first seen by `name:tag`: a name that moved since is told; with `hold` the registry is
+    asked for that digest and not for what stands under the name now.
+    """
 
     def __init__(self, host: Host, catalogue: Catalogue, *, credentials: str, available_bytes: int | None,
-                 layers: bool = False) -> None:
+                 layers: bool = False, firsts: Mapping[str, First] | None = None, hold: bool = False) -> None:
         self.host, self._catalogue = host, catalogue
         self._credentials, self._available_bytes, self._layers = credentials, available_bytes, layers
+        self._firsts, self._hold = firsts or {}, hold
         self._registries: dict[str, Registry] = {}
 
     def login(self, host: str) -> Login | None:
@@ -93,15 +99,19 @@ class Verifier:
         if entry is not None and entry.build:
             made = f"it is made here: docker build -t {reference} {images() / entry.build}"
             return Verified(str(reference), Answer.YES, (made,))
+        first = None if reference.digest else self._firsts.get(reference.tagged)
+        asked = reference.at(first.digest) if first and self._hold else reference
         try:
             registry = self._registry(reference.host)
-            offer = registry.offer(reference, self.host.architecture)
-            damage = registry.missing_layers(reference, offer.layers) if self._layers else []
+            offer = registry.offer(asked, self.host.architecture)
+            damage = registry.missing_layers(asked, offer.layers) if self._layers else []
         except FirstlightError as error:
             lasting = getattr(error, "lasting", True)
-            hint = (error.hint,) if error.hint else ()
+            hint = (renewal(first),) if first and self._hold and lasting else (error.hint,) if error.hint else ()
             return Verified(str(reference), Answer.NO if lasting else Answer.UNKNOWN, (error.message, *hint),
+                            first.digest if first and self._hold else "",
                             instead=self._instead(wanted) if lasting else "", impossible=True)
+        moved = (renewal(first),) if first and first.digest != offer.digest else ()
         against = list(damage)
         if self.host.architecture not in offer.architectures:
             only = " and ".join(offer.architectures) or "no Linux platform"
@@ -110,13 +120,12 @@ class Verifier:
         if self._available_bytes is not None and need_bytes > self._available_bytes:
             against.append(f"it needs about {gigabytes(need_bytes)} on the disk while it is pulled, "
                            f"{gigabytes(self._available_bytes)} are free")
-        return self._judged(wanted, against, offer.digest, offer.architectures, offer.layers)
+        return self._judged(wanted, against, offer, moved)
 
-    def _judged(self, wanted: Wanted, against: list[str], digest: str, architectures: tuple[str, ...],
-                layers: tuple[Layer, ...]) -> Verified:
+    def _judged(self, wanted: Wanted, against: list[str], offer: Offer, moved: tuple[str, ...]) -> Verified:
         fit = wanted.fit
         said = (f"no source says whether it exists for {self.host.architecture}",)
-        unsure = [text for text in fit.unsure if text not in said]
+        unsure = [*moved, *(text for text in fit.unsure if text not in said)]
         impossible = bool(against)
         against += [text for text in fit.against if text not in against]
         answer = Answer.NO if against else Answer.UNKNOWN if unsure else Answer.YES
@@ -124,7 +133,7 @@ class Verifier:
         failures = tuple(failure.what for failure in (wanted.entry.failures if wanted.entry else ())
                          if not failure.capability or seen & set(failure.capability))
         return Verified(
-            str(wanted.reference), answer, (*against, *unsure), digest, architectures, layers,
+            str(wanted.reference), answer, (*against, *unsure), offer.digest, offer.architectures, offer.layers,
             self._instead(wanted) if against else "", failures, impossible,
         )
 
@@ -135,6 +144,12 @@ class Verifier:
             return ""
         found = find_replacement(entry, self._catalogue, self.host, Matrix())
         return found.reference if found else ""
+
+
+def renewal(first: First) -> str:
+    """Return what is said of a name whose image is another than the one first seen here."""
+    return (f"first pulled here on {first.date} as {first.digest}, and kept at that; to take what the registry has "
+            f"now: firstlight images pull --renew {first.name}")
 
 
 def gigabytes(size_bytes: int) -> str:

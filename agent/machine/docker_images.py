@@ -94,15 +94,21 @@ def uses(container: ContainerUse, image: LocalImage) -> bool:
 
 
 def observe_gpu_containers(machine: Machine) -> tuple[GpuContainer, ...]:
-    """Return the running containers that were given a GPU. Ask only when the engine runs."""
+    """Return the running containers that were given a GPU: by request, CDI device, runtime or device node.
+
+    Ask only when the engine runs. Raises Unobservable, also for an answer that cannot be read.
+    """
     lines = machine.run(PS_ARGV, timeout_s=8.0).out.splitlines()
-    rows = [json.loads(line) for line in lines if line.strip()]
-    ids = tuple(sorted(row["ID"] for row in rows if row.get("State") == "running"))
-    if not ids:
-        return ()
-    argv = ("docker", "container", "inspect", "--format", CONTAINER_FORMAT, *ids)
-    done = machine.run(argv, timeout_s=8.0, ok=(0, 1))
-    found = (parse_gpu_container(line) for line in done.out.splitlines() if line.strip())
+    try:
+        rows = [json.loads(line) for line in lines if line.strip()]
+        ids = tuple(sorted(row["ID"] for row in rows if row.get("State") == "running"))
+        if not ids:
+            return ()
+        done = machine.run(("docker", "container", "inspect", "--format", CONTAINER_FORMAT, *ids), timeout_s=8.0,
+                           ok=(0, 1))
+        found = [parse_gpu_container(line) for line in done.out.splitlines() if line.strip()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unobservable(f"docker: damaged answer: {error}") from error
     return tuple(container for container in found if container)
 
 

@@ -308,8 +308,10 @@ class Smoke(Section):
 
     place: Literal["auto", "container", "local"] = Field(
         default="auto", description="auto: in the image when it is here, else by the interpreter when one is named")
-    image: str = Field(default="", description="has torch; never pulled by a smoke test")
-    cuda_image: str = Field(default="", description="has nvcc; never pulled by a smoke test")
+    image: str = Field(
+        default="", description="has torch: a purpose or name of the image catalogue, or a reference; of a purpose the "
+        "first that fits and is here; never pulled by a smoke test; empty: none")
+    cuda_image: str = Field(default="", description="has nvcc: likewise")
     python: str = Field(default="", description="an interpreter with torch, for place local")
     lora_size: Literal["small", "medium", "large"] = "small"
     lora_dtype: Literal["float32", "float16", "bfloat16"] = "float32"

@@ -53,6 +53,10 @@ JOBS = {
         "A small adapter learns what can be learned",
         "Training works end to end: the loss reaches what the data allow, the base stays untouched, the adapter "
         "reloads and merges.", _torch("lora", lora=True)),
+    "lora-peft": Job(
+        "The same by transformers and peft",
+        "The libraries people tune with agree with this torch, where they are installed: learned, saved, merged.",
+        _torch("lora-peft")),
 }
 
 

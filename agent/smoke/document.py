@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from agent.check import Outcome, failed, unknown
+from agent.check import Outcome, failed, not_applicable, unknown
 from agent.matrix.explanation import explain_text
 from agent.model.finding import Evidence, Remedy
 
@@ -40,6 +40,8 @@ def judge_broken(ended: Ended, bounds: Bounds, document: dict[str, Any] | None, 
     if error and error.get("kind") == "no-torch":
         return unknown("the interpreter has no torch.", subject=subject, evidence=evidence, remedy=Remedy(
             steps=("Name one that has: --python PATH, or use an image that has torch.",)))
+    if error and error.get("kind") == "no-library":
+        return not_applicable(f"what this job needs beyond torch is not there: {error.get('text', '')}")
     if ended.how in ("stopped", "not-started"):
         return unknown(f"The job {ended.words(bounds)}.", subject=subject, evidence=evidence)
     explained = next(iter(explain_text(log)), None)

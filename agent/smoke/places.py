@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.machine.docker import observe_info
-from agent.model.errors import Unobservable
+from agent.model.errors import Unobservable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,10 @@ class Launch:
 
 
 def choose_place(machine: Machine, smoke: Smoke, image: str, *, has_gpu: bool) -> Place:
-    """Return where jobs of `image` run. Raises Unobservable that says why nowhere and what to do."""
+    """Return where jobs of `image` (a word of the catalogue or a reference) run.
+
+    Raises Unobservable that says why nowhere and what to do.
+    """
     local = Place("local", python=smoke.python)
     if smoke.place == "local" or (smoke.place == "auto" and not image):
         if not smoke.python:
@@ -53,7 +56,8 @@ def choose_place(machine: Machine, smoke: Smoke, image: str, *, has_gpu: bool) -
                                "name one that has torch: --python PATH, or smoke.python in the profile")
         return local
     try:
-        return Place("container", image=image, gpu_by=_gpu_by(machine, image, has_gpu=has_gpu))
+        gpu_by = _gpu_by(machine, has_gpu=has_gpu)
+        return Place("container", image=_here(machine, image), gpu_by=gpu_by)
     except Unobservable as error:
         if smoke.place == "auto" and smoke.python:
             return local
@@ -63,13 +67,43 @@ def choose_place(machine: Machine, smoke: Smoke, image: str, *, has_gpu: bool) -
         ) from error
 
 
-def _gpu_by(machine: Machine, image: str, *, has_gpu: bool) -> str:
-    """Return how a container gets its GPUs. Raises Unobservable when the image cannot run here."""
+def _here(machine: Machine, word: str) -> str:
+    """Return the image meant by a word of the catalogue, of a purpose the first that is here, or by a reference.
+
+    Raises Unobservable when none is here, with how to get it.
+    """
+    from agent.images.fit import is_word
+
+    names, build = _named(machine, word) if word and is_word(word) else ((word,), "")
+    for name in names if word else ():
+        argv = ("docker", "image", "inspect", "--format", "{{.Architecture}}", name)
+        if machine.run(argv, timeout_s=8.0, ok=None).code == 0:
+            return name
+    get = f"docker build -t {names[0]} {build}" if build else f"firstlight images pull {word}"
+    raise Unobservable(f"the image {names[0] or '(none named)'} is not here",
+                       f"{get}; or name an interpreter that has torch: --python PATH")
+
+
+def _named(machine: Machine, word: str) -> tuple[tuple[str, ...], str]:
+    """Return what a word of the catalogue means here, best first, and the folder the first is made from."""
+    from agent.images.catalogue import load_catalogue
+    from agent.images.fit import candidates, observe_host
+    from agent.machine.hardware import observe_hardware
+    from agent.matrix.tables import Matrix
+    from agent.resources import images
+
+    matrix = Matrix()
+    try:
+        found = candidates(word, load_catalogue(), observe_host(machine, observe_hardware(machine), matrix), matrix)
+    except UsageError as error:
+        raise Unobservable(error.message.partition("\n")[0].rstrip(":"), f"firstlight images list {word}") from error
+    build = found[0].entry.build if found[0].entry else ""
+    return tuple(str(image.reference) for image in found), str(images() / build) if build else ""
+
+
+def _gpu_by(machine: Machine, *, has_gpu: bool) -> str:
+    """Return how a container gets its GPUs. Raises Unobservable when the engine does not answer."""
     info = observe_info(machine)
-    found = machine.run(("docker", "image", "inspect", "--format", "{{.Architecture}}", image), timeout_s=8.0, ok=None)
-    if found.code != 0:
-        raise Unobservable(f"the image {image or '(none named)'} is not here",
-                           f"docker pull {image}; or name an interpreter that has torch: --python PATH")
     if not has_gpu:
         return "none"
     return "cdi" if "nvidia" not in info.runtimes and info.cdi_folders else "gpus"

@@ -101,7 +101,9 @@ def render_figures(figures: Mapping[str, float]) -> str:
     """Return the figures that people compare, in one line."""
     shown = [_shown(name, figures[name]) for name in COMPARED if name in figures]
     if "tokens_per_s" in figures:
-        shown += [f"{figures['tokens_per_s']:.4g} tokens/s", f"step {figures['step_p50_ms']:.3g} ms"]
+        shown.append(f"{figures['tokens_per_s']:.4g} tokens/s")
+    if "step_p50_ms" in figures:
+        shown.append(f"step {figures['step_p50_ms']:.3g} ms")
     if "captured" in figures:
         shown.append(f"{figures['captured']:.0%} of what could be learned")
     return ", ".join(shown)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.check import failed, not_applicable, passed, unknown
+from agent.machine.docker_images import observe_gpu_containers
 from agent.matrix.explanation import explain_text
 from agent.model.errors import Missing, Unobservable
 from agent.model.finding import Evidence, Remedy
@@ -18,20 +17,11 @@ from agent.smoke.session import JobResult, Session
 
 if TYPE_CHECKING:
     from agent.check import Outcome
-    from agent.machine.api import Completed, Machine
+    from agent.machine.api import Completed
 
 QUERY = ("nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader")
-RUNNING = ("docker", "ps", "--no-trunc", "--quiet")
 TIMEOUT_S = 30.0
 UUID = re.compile(r"^(GPU|MIG)-[0-9a-f-]{8,}$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class GpuContainer:
-    """A running container that was given GPUs."""
-
-    id: str
-    name: str
 
 
 def run_nvidia_smi(session: Session) -> list[JobResult]:
@@ -120,30 +110,3 @@ def _running(session: Session, expected: set[str]) -> list[Outcome]:
         found.append(judge_answer(done, expected & shown or expected, f"nvidia-smi in container {container.name}",
                                   subject=container.name))
     return found
-
-
-def observe_gpu_containers(machine: Machine) -> tuple[GpuContainer, ...]:
-    """Return the running containers that were given GPUs: by request, CDI device, runtime or device node.
-
-    Raises Unobservable when Docker does not answer.
-    """
-    ids = machine.run(RUNNING, timeout_s=8.0).out.split()
-    if not ids:
-        return ()
-    try:
-        bodies = json.loads(machine.run(("docker", "inspect", *ids), timeout_s=15.0, ok=(0, 1)).out)
-        return tuple(GpuContainer(body["Id"], body["Name"].lstrip("/")) for body in bodies if _has_gpu(body))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Unobservable(f"docker inspect: damaged answer: {error}") from error
-
-
-def _has_gpu(body: dict[str, Any]) -> bool:
-    host = body.get("HostConfig") or {}
-    asked = host.get("DeviceRequests") or ()
-    by_request = any(request.get("Driver") in ("nvidia", "cdi") or ["gpu"] in (request.get("Capabilities") or [])
-                     for request in asked)
-    nodes = any(str(node.get("PathOnHost", "")).startswith("/dev/nvidia") for node in host.get("Devices") or ())
-    variables = (body.get("Config") or {}).get("Env") or ()
-    visible = any(str(item).startswith("NVIDIA_VISIBLE_DEVICES=") and not str(item).endswith(("=", "=none", "=void"))
-                  for item in variables)
-    return by_request or nodes or (host.get("Runtime") == "nvidia" and visible)

@@ -60,8 +60,8 @@ class Sandbox(LocalMachine):
 class GpuBed:
     """The engine, the files around it, and containers of one small image."""
 
-    def __init__(self, root: Path, library: Path, profile: Path) -> None:
-        self.root, self.machine = root, Sandbox(root)
+    def __init__(self, root: Path, library: Path, profile: Path, *, hook: bool = False) -> None:
+        self.root, self.machine, self.hook = root, Sandbox(root), hook
         self.runtime = root / "usr/bin/nvidia-container-runtime"
         for folder in ("etc/docker", "etc/cdi", "run/cdi", "proc/driver/nvidia", Path(TOML).parent, "usr/bin"):
             (root / folder).mkdir(parents=True)
@@ -69,6 +69,9 @@ class GpuBed:
         self.runtime.chmod(0o755)
         self.settings = {"mode": "auto", "cdi": str(root / "run/cdi"), "profile": "/etc/nvml.conf", "mounts": {
             str(library / "libnvidia-ml.so.1"): "/usr/lib/libnvidia-ml.so.1", str(profile): "/etc/nvml.conf"}}
+        if hook:
+            (root / "usr/bin/nvidia-container-runtime-hook").write_text("#!/bin/sh\n")
+            (root / "usr/bin/nvidia-container-runtime-hook").chmod(0o755)
         self.healthy()
 
     def healthy(self) -> None:
@@ -82,7 +85,8 @@ class GpuBed:
         """Write daemon.json."""
         ours = {"nvidia": {"path": str(self.runtime), "runtimeArgs": []}} if runtime else {}
         # an engine that reads its file again keeps the runtimes it has when the file names none
-        values = {"features": {"cdi": True}, "runtimes": {"other": {"path": "runc"}} | ours}
+        default = {"default-runtime": "nvidia"} if runtime and self.hook else {}
+        values = default | {"features": {"cdi": True}, "runtimes": {"other": {"path": "runc"}} | ours}
         (self.root / "etc/docker/daemon.json").write_text(json.dumps(values))
 
     def set_mode(self, mode: str) -> None:
@@ -116,22 +120,28 @@ class GpuBed:
         with tarfile.open(fileobj=packed, mode="w") as archive:
             for path in (*libraries, "/etc/ld.so.cache"):
                 archive.add(os.path.realpath(path), path.lstrip("/"))
-            archive.add(program, "smi")
+            for name in ("smi", "usr/bin/nvidia-smi"):
+                archive.add(program, name)
         subprocess.run(["docker", "-H", f"unix://{self.root}/docker.sock", "import", "-c", 'ENTRYPOINT ["/smi"]', "-",
                         "smi"], input=packed.getvalue(), check=True, capture_output=True)
 
 
 @contextlib.contextmanager
-def running_bed(root: Path, library: Path, profile: Path) -> Iterator[GpuBed]:
-    """Start the engine; it and what it ran are stopped at the end."""
-    bed = GpuBed(root, library, profile)
+def running_bed(root: Path, library: Path, profile: Path, *, hook: bool = False) -> Iterator[GpuBed]:
+    """Start the engine; it and what it ran are stopped at the end.
+
+    `hook`: it takes `--gpus`, because it finds the program that a real toolkit would bring for that; the stand-in
+    runtime, the engine's default one then, does the work.
+    """
+    bed = GpuBed(root, library, profile, hook=hook)
     # a network namespace of its own: an engine without a bridge removes docker0, which belongs to the machine's
     argv = ["unshare", "--net", "dockerd", "--config-file", str(root / "etc/docker/daemon.json"),
             "--data-root", str(root / "data"), "--exec-root", str(root / "exec"),
             "--pidfile", str(root / "run/docker.pid"), "--bridge", "none",
             "--iptables=false", "--ip6tables=false", "-H", f"unix://{root}/docker.sock"]
     with (root / "dockerd.log").open("wb") as log:
-        engine = subprocess.Popen(argv, stdout=log, stderr=log)
+        path = f"{root}/usr/bin:{os.environ['PATH']}" if hook else os.environ["PATH"]
+        engine = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, "PATH": path})
     try:
         deadline = time.monotonic() + 60
         while bed.docker("info", "--format", "{{.ServerVersion}}").returncode:

@@ -1,4 +1,5 @@
-/* What nvidia-smi -L does, as far as the container path goes: open the control device, load NVML, print UUIDs. */
+/* What nvidia-smi -L and --query-gpu=uuid do, as far as the container path goes: open the control device, load NVML,
+   print UUIDs. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +26,9 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < n; i++) {
         void *gpu;
         char text[96];
-        if (!handle(i, &gpu) && !uuid(gpu, text, sizeof text)) printf("GPU %u: UUID: %s\n", i, text);
+        if (handle(i, &gpu) || uuid(gpu, text, sizeof text)) continue;
+        if (argc > 1 && !strncmp(argv[1], "--query-gpu=uuid", 16)) puts(text);
+        else printf("GPU %u: UUID: %s\n", i, text);
     }
     return 0;
 }

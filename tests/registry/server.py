@@ -21,19 +21,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from tests.registry.emulation import uname_program
+
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
-MACHINES = {"amd64": 62, "arm64": 183}
 
 
 def digest_of(data: bytes) -> str:
     """Return the digest of bytes, as registries write it."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
-def elf(architecture: str) -> bytes:
-    """Return the header of a 64-bit little-endian program for a CPU; it cannot run."""
-    return b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0" + MACHINES[architecture].to_bytes(2, "little") + bytes(44)
 
 
 @dataclass
@@ -82,8 +78,11 @@ class RegistryServer:
         return digest
 
     def push_image(self, name: str, tag: str, architecture: str, *, program: str = "", bytes_more: int = 2000) -> Image:
-        """Push an image with two layers: /bin/sh built for `program` (default: its CPU), and some noise."""
-        layers = [_tar({"bin/sh": elf(program or architecture)}),
+        """Push an image with two layers: /bin/sh built for `program` (default: its CPU), and some noise.
+
+        The program is a real one: it prints what `uname -m` does.
+        """
+        layers = [_tar({"bin/sh": uname_program(program or architecture)}),
                   _tar({"noise": Random(f"{name}{architecture}").randbytes(bytes_more)})]
         packed = [gzip.compress(layer, 1, mtime=0) for layer in layers]
         config = json.dumps({"architecture": architecture, "os": "linux", "config": {"Cmd": ["sh"]},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.images.credentials import Login
 from agent.images.engine import Engine
 from tests.registry.conftest import Firstlight
 from tests.registry.server import RegistryServer, running_registry
@@ -65,3 +67,29 @@ def test_a_systemd_credential_is_taken_first(
     assert firstlight(*words)[0] == 1
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(good))
     assert firstlight(*words)[0] == 0
+
+
+def test_no_program_is_ever_given_the_secret(
+    private: RegistryServer, engine: Engine, firstlight: Firstlight, tmp_path: Path
+) -> None:
+    """Neither by its words nor by its environment: both can be read by others while it runs."""
+    name = f"{private.host}/bed/private:arm64"
+    folder = write_login(tmp_path / "logins" / private.host.replace(":", "_"), SECRET)
+    login = Login("$oauthtoken", SECRET)
+    hidden = (SECRET, login.basic.removeprefix("Basic "), login.for_engine(private.host))
+    started: list[str] = []
+    watching = [True]
+
+    def watch(event: str, words: tuple[object, ...]) -> None:
+        if watching and event in ("subprocess.Popen", "os.posix_spawn", "os.exec", "os.system"):
+            started.append(repr(words))
+
+    sys.addaudithook(watch)
+    try:
+        code, rows = firstlight("pull", name, "--platform", "linux/arm64", "--credentials", str(folder))
+    finally:
+        watching.clear()
+    engine.remove_image(name)
+    assert (code, rows[0]["outcome"]) == (0, "pulled"), rows
+    assert started
+    assert not [line for line in started if any(word in line for word in hidden)]

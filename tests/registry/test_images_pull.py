@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -11,11 +11,11 @@ import pytest
 
 from agent.images.engine import Engine
 from tests.registry.conftest import Firstlight, Stock
+from tests.registry.emulation import CPU, KERNEL_NAMES, OTHER
 from tests.registry.proxy import running_proxy
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
-CPU = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
-OTHER = {"amd64": "arm64", "arm64": "amd64"}[CPU]
+CPUS = {CPU: OTHER, OTHER: CPU}
 
 
 def ledger(tmp_path: Path) -> list[str]:
@@ -23,22 +23,31 @@ def ledger(tmp_path: Path) -> list[str]:
     return [item["reference"] for item in json.loads(file.read_text())["images"]] if file.exists() else []
 
 
-def test_the_images_of_this_cpu_come_and_are_remembered(
-    stock: Stock, clean_engine: Engine, firstlight: Firstlight, tmp_path: Path
+def ran(reference: str, platform: str) -> str:
+    """Return what an image's program says: the CPU it runs on."""
+    argv = ["docker", "run", "--rm", "--network=none", "--pull=never", f"--platform={platform}", reference]
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+def test_the_images_of_this_cpu_come_run_and_are_remembered(
+    stock: Stock, clean_engine: Engine, firstlight: Firstlight, tmp_path: Path, cpu: str
 ) -> None:
-    for name in ("multi", f"only-{CPU}"):
+    for name in ("multi", f"only-{cpu}"):
         code, [row] = firstlight("pull", stock.reference(name))
         assert (code, row["outcome"], row["program"]) == (0, "pulled", "/bin/sh"), row
         found = clean_engine.find_image(stock.reference(name))
         assert found
-        assert found["Architecture"] == CPU
+        assert found["Architecture"] == cpu
+        assert ran(stock.reference(name), f"linux/{cpu}") == KERNEL_NAMES[cpu]
     downloads = stock.registry.downloads()
-    assert set(stock.multi[CPU].layers) <= downloads
-    assert set(stock.multi[OTHER].layers) & downloads == set()
-    assert ledger(tmp_path) == [stock.reference("multi"), stock.reference(f"only-{CPU}")]
+    assert set(stock.multi[cpu].layers) <= downloads
+    assert set(stock.multi[CPUS[cpu]].layers) & downloads == set()
+    assert ledger(tmp_path) == [stock.reference("multi"), stock.reference(f"only-{cpu}")]
 
 
-def test_what_is_here_is_not_pulled_again(stock: Stock, clean_engine: Engine, firstlight: Firstlight) -> None:
+def test_what_is_here_is_not_pulled_again(
+    stock: Stock, clean_engine: Engine, firstlight: Firstlight, cpu: str
+) -> None:
     assert firstlight("pull", stock.reference("multi"), "--dry-run")[1][0]["outcome"] == "would be pulled"
     assert clean_engine.find_image(stock.reference("multi")) is None
     firstlight("pull", stock.reference("multi"))
@@ -56,46 +65,48 @@ def test_the_other_cpu_is_pulled_on_demand(stock: Stock, clean_engine: Engine, f
 
 
 @pytest.mark.parametrize(("name", "says"), [
-    (f"only-{OTHER}", f"not for {CPU}"), ("nowhere", "no such image"), ("torn", "is missing there"),
-    ("truncated", "has 100 bytes instead of"),
+    ("only-{other}", "not for {cpu}"), ("nowhere", "no such image"), ("torn", "is missing there"),
+    ("truncated-{cpu}", "has 100 bytes instead of"),
 ])
 def test_a_wrong_image_is_refused_and_no_layer_of_it_is_downloaded(
-    stock: Stock, clean_engine: Engine, firstlight: Firstlight, tmp_path: Path, name: str, says: str
+    stock: Stock, clean_engine: Engine, firstlight: Firstlight, tmp_path: Path, cpu: str, name: str, says: str
 ) -> None:
+    words = {"cpu": cpu, "other": CPUS[cpu]}
+    reference = stock.reference(name.format(**words))
     stock.registry.downloads()
-    code, [row] = firstlight("pull", stock.reference(name))
+    code, [row] = firstlight("pull", reference)
     assert (code, row["outcome"]) == (1, "refused")
-    assert says in row["error"]
-    layers = {layer for image in (stock.amd64, stock.arm64, stock.truncated) for layer in image.layers}
-    assert stock.registry.downloads() & layers == set()
-    assert clean_engine.find_image(stock.reference(name)) is None
+    assert says.format(**words) in row["error"]
+    assert stock.registry.downloads() & (stock.refused_layers | set(stock.only[CPUS[cpu]].layers)) == set()
+    assert clean_engine.find_image(reference) is None
     assert ledger(tmp_path) == []
 
 
 def test_a_damaged_layer_is_named_and_nothing_stays(
-    stock: Stock, clean_engine: Engine, firstlight: Firstlight, tmp_path: Path
+    stock: Stock, clean_engine: Engine, firstlight: Firstlight, tmp_path: Path, cpu: str
 ) -> None:
-    code, [row] = firstlight("pull", stock.reference("damaged"), "--platform", "linux/amd64")
+    code, [row] = firstlight("pull", stock.reference(f"damaged-{cpu}"))
     assert (code, row["outcome"]) == (1, "failed")
     assert "what the registry sent is damaged" in row["error"]
-    assert clean_engine.find_image(stock.reference("damaged")) is None
+    assert clean_engine.find_image(stock.reference(f"damaged-{cpu}")) is None
     assert ledger(tmp_path) == []
 
 
 def test_an_image_whose_label_lies_is_taken_away_again(
-    stock: Stock, clean_engine: Engine, firstlight: Firstlight, tmp_path: Path
+    stock: Stock, clean_engine: Engine, firstlight: Firstlight, tmp_path: Path, cpu: str
 ) -> None:
-    code, [row] = firstlight("pull", stock.reference("liar"), "--platform", "linux/amd64")
+    name = stock.reference(f"liar-{cpu}")
+    code, [row] = firstlight("pull", name)
     assert (code, row["outcome"]) == (1, "failed")
-    assert "/bin/sh in it is built for arm64" in row["error"]
-    assert clean_engine.find_image(f"{stock.reference('liar')[:-2]}@{stock.liar.digest}") is None
+    assert f"/bin/sh in it is built for {CPUS[cpu]}" in row["error"]
+    assert clean_engine.find_image(f"{name[:-2]}@{stock.liar[cpu].digest}") is None
     assert ledger(tmp_path) == []
 
 
 def test_a_slow_connection_takes_its_time_and_succeeds(
-    stock: Stock, clean_engine: Engine, firstlight: Firstlight
+    stock: Stock, clean_engine: Engine, firstlight: Firstlight, cpu: str
 ) -> None:
-    stock.registry.push_image("bed/slow", "1", CPU, bytes_more=600_000)
+    stock.registry.push_image("bed/slow", "1", cpu, bytes_more=600_000)
     with running_proxy(stock.registry.port, rate=200_000) as proxy:
         begun = time.monotonic()
         code, [row] = firstlight("pull", f"127.0.0.1:{proxy.port}/bed/slow:1")
@@ -104,9 +115,9 @@ def test_a_slow_connection_takes_its_time_and_succeeds(
 
 
 def test_a_dying_connection_is_resumed_not_begun_again(
-    stock: Stock, clean_engine: Engine, firstlight: Firstlight
+    stock: Stock, clean_engine: Engine, firstlight: Firstlight, cpu: str
 ) -> None:
-    image = stock.registry.push_image("bed/dying", "1", CPU, bytes_more=4_000_000)
+    image = stock.registry.push_image("bed/dying", "1", cpu, bytes_more=4_000_000)
     with running_proxy(stock.registry.port, dies_after=3_000_000, deaths=1) as proxy:
         code, [row] = firstlight("pull", f"127.0.0.1:{proxy.port}/bed/dying:1")
         assert (code, row["outcome"], proxy.died) == (0, "pulled", 1), row

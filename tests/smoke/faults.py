@@ -267,11 +267,45 @@ def all_reduce_faults(job: Any) -> dict[str, Any]:
     return {name: value for name, value in locals().items() if callable(value) and name not in ("job", "dist")}
 
 
+def lora_peft_faults(job: Any) -> dict[str, Any]:
+    import torch
+    from torch.nn import functional as f
+
+    def optimizer_idle() -> None:
+        torch.optim.AdamW.step = lambda *a, **k: None
+
+    def attention_zero() -> None:
+        wrap(f, "scaled_dot_product_attention", lambda was, *a, **k: was(*a, **k) * 0)
+
+    def stray_write() -> None:
+        model: list[Any] = []
+        wrap(job.peft, "get_peft_model", lambda was, *a: model.append(was(*a)) or model[-1])
+
+        def step(was: Any, *args: Any, **kwargs: Any) -> Any:
+            model[0].get_input_embeddings().weight.data[80, 3] += 1e-3
+            return was(*args, **kwargs)
+        wrap(torch.optim.AdamW, "step", step)
+
+    def merge_forgets_scale() -> None:
+        from peft.tuners.lora.layer import Linear
+
+        wrap(Linear, "get_delta_weight", lambda was, self, name: was(self, name) / 2)
+
+    def lost_adapter() -> None:
+        def loaded(was: Any, *args: Any, **kwargs: Any) -> Any:
+            model = was(*args, **kwargs)
+            next(value for name, value in model.named_parameters() if "lora_B" in name).data.zero_()
+            return model
+        wrap(job.peft.PeftModel, "from_pretrained", loaded)
+
+    return {name: value for name, value in locals().items() if callable(value) and name != "job"}
+
+
 WORDS = {"all_reduce": ["--device", "cpu", "--ranks", "2"]}
 # Faults that show without having learned anything.
 SHORT = ("wrong_element", "coarse_products", "merge_forgets_scale", "stray_write", "noise", "lost_adapter")
 FAULTS = {"all_reduce": all_reduce_faults, "bandwidth": bandwidth_faults, "cuda_kernel": cuda_kernel_faults,
-          "lora": lora_faults}
+          "lora": lora_faults, "lora_peft": lora_peft_faults}
 
 
 def run(job: Any, words: list[str]) -> dict[str, Any]:

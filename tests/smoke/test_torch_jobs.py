@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import resource
+import subprocess
 import sys
 from typing import Any
 
@@ -40,6 +41,10 @@ ALL_REDUCE = dict.fromkeys(("one_element_off", "a_rank_is_left_out", "nothing_is
 ALL = {"lora": LORA, "cuda_kernel": CUDA_KERNEL, "bandwidth": BANDWIDTH, "all_reduce": ALL_REDUCE}
 
 
+LORA_PEFT = {"optimizer_idle": "adapters_moved", "attention_zero": "beats_bigram", "stray_write": "base_frozen",
+             "merge_forgets_scale": "merge_equal", "lost_adapter": "reload_identical"}
+
+
 @pytest.fixture(scope="module")
 def seen() -> dict[str, dict[str, Any]]:
     """Every job with every fault, one after the other: one start of torch for each job."""
@@ -56,8 +61,6 @@ def test_the_fault_is_noticed(seen, fault, criterion):
 
 
 def test_no_fault_is_without_its_criterion():
-    import subprocess
-
     from tests.smoke.interpreter import REPOSITORY
 
     for job, known in ALL.items():
@@ -71,6 +74,24 @@ def test_a_healthy_lora_holds_over_ten_seeds():
     seen = injected("lora", "--seeds", "10", timeout_s=1190)
     assert [(line["fault"], line["failed"], line["error"]) for line in seen] == [
         (f"none, seed {n}", [], None) for n in range(1, 11)]
+
+
+@pytest.fixture(scope="module")
+def peft_ran() -> dict[str, Any]:
+    """The job by peft: healthy over three seeds, and with every fault; skips where the interpreter has no peft."""
+    probe = subprocess.run([torch_python(), "-c", "import peft, transformers"], capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip("the interpreter with torch has no peft: .build/torch/bin/pip install transformers peft")
+    lines = [*injected("lora_peft", "--seeds", "3", timeout_s=600), *injected("lora_peft", *LORA_PEFT, timeout_s=900)]
+    return {line["fault"]: line for line in lines}
+
+
+@pytest.mark.timeout(1600)
+def test_lora_by_peft_is_healthy_and_every_fault_is_noticed(peft_ran):
+    assert [peft_ran[f"none, seed {seed}"]["failed"] for seed in (1, 2, 3)] == [[], [], []], peft_ran
+    missed = {fault: peft_ran[fault] for fault, criterion in LORA_PEFT.items()
+              if criterion not in peft_ran[fault]["failed"]}
+    assert missed == {}
 
 
 @pytest.mark.timeout(600)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.model.units import format_size
-from agent.smoke.fit.memory import METHODS, PRECISIONS, SERVING_ERROR, TUNING_ERROR, serving, tuning
+from agent.smoke.fit.memory import HELD_OUT, METHODS, PRECISIONS, SERVING_ERROR, TUNING_ERROR, serving, tuning
 
 if TYPE_CHECKING:
     from agent.smoke.fit.machine import Room
@@ -119,6 +119,8 @@ def to_document(shape: Shape, room: Room, asked: Question, lines: list[Line]) ->
     """Return the answer as plain data."""
     return {
         "model": {**asdict(shape), "parameters": shape.parameters}, "room": asdict(room), "asked": asdict(asked),
+        "error": {kind: {"mean": error[0], "largest": error[1], "cases": cases} for kind, error, cases in
+                  zip(("serving", "tuning"), (SERVING_ERROR, TUNING_ERROR), HELD_OUT, strict=True)},
         "uses": [{**asdict(line.need), "total": line.need.total, "devices": line.devices, "fits": line.fits,
                   "advice": list(line.advice)} for line in lines],
     }
@@ -148,7 +150,7 @@ def render_answer(shape: Shape, room: Room, asked: Question, lines: list[Line], 
     for line, text in helped:
         label = f"{line.need.use} {line.need.precision}" if line.need.use == "serve" else line.need.use
         out.append(textwrap.fill(f"{label} would fit with {text}", width, subsequent_indent="  "))
-    errors = [f"{share:.0%}" for share in (*SERVING_ERROR, *TUNING_ERROR)]
-    say = ("Estimates. Against published measurements serving was off by {} on average and {} at most, tuning by {} "
-           "and {}.".format(*errors))
+    say = ("Estimates. Against published measurements that they were not fitted to, serving was off by {:.0%} on "
+           "average and {:.0%} at most ({} cases), tuning by {:.0%} and {:.0%} ({} cases).").format(
+               *SERVING_ERROR, HELD_OUT[0], *TUNING_ERROR, HELD_OUT[1])
     return "\n".join([*out, "", textwrap.fill(say, width)]) + "\n"

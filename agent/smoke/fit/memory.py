@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 # Bytes per parameter of the layers: the bits plus the scales of their groups (int4 128, nvfp4 16, int8 128 wide).
 PRECISIONS = {"fp32": 4.0, "bf16": 2.0, "fp8": 1.0, "int8": 1.016, "nvfp4": 0.5625, "int4": 0.5195}
 METHODS = ("lora", "qlora", "full", "full-bf16")
-# Mean and largest error against 40 published measurements (tests/unit/smoke/test_fit_published.py).
-SERVING_ERROR, TUNING_ERROR = (0.02, 0.08), (0.09, 0.31)
+# Mean and largest error of serving and tuning against so many published measurements each that had no say in the
+# constants below (tests/unit/smoke/test_fit_published.py).
+HELD_OUT = (92, 12)
+SERVING_ERROR, TUNING_ERROR = (0.08, 0.25), (0.09, 0.28)
 CHUNK_TOKENS = 8192  # that a server prefills at once
 RUNTIME_BYTES = GIB  # CUDA context, workspaces, graphs
-TRAIN_SLACK = 1.08  # the allocator's fragments while training
+TRAIN_SLACK = 1.06  # the allocator's fragments while training; fitted to Qwen-7B
+LOGITS = 6  # bytes per token and vocabulary entry: bf16 logits and their float32 copy; fitted to Qwen-7B
 _STATE = 16  # bytes per trained adapter number: float32 weight and gradient, two moments of Adam
 _FULL = {"full": 18, "full-bf16": 8}  # LLaMA-Factory's table: mixed precision with float32 copies; all in bf16
-_LOGITS = 10  # bytes per token and vocabulary entry: bf16 logits, their float32 copy and its gradient
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def serving(shape: Shape, precision: str, *, context: int, batch: int = 1, cache
 def tuning(shape: Shape, method: str, *, length: int, batch: int = 1, rank: int = 16,
            runtime: int = RUNTIME_BYTES) -> Need:
     """Return what tuning takes with gradient checkpointing; adapters of `rank` on every linear map."""
-    per_token = (2 * shape.layers * shape.hidden + _LOGITS * shape.vocabulary
+    per_token = (2 * shape.layers * shape.hidden + LOGITS * shape.vocabulary
                  + 2 * (16 * shape.hidden + 6 * _active(shape)))
     activations = int(TRAIN_SLACK * length * batch * per_token)
     if method in _FULL:

@@ -116,6 +116,14 @@ def test_an_interpreter_without_torch_is_unknown_not_a_failure(tmp_path):
     assert "--python" in finding.remedy.steps[0]
 
 
+def test_an_extra_whose_libraries_are_not_there_is_not_applicable_and_says_which(tmp_path):
+    said = {"job": "lora-peft", "error": {"kind": "no-library", "text": "No module named 'peft'"}}
+    program = interpreter(tmp_path / "p", said, code=4)
+    finding = only(session(gpu(), python=program, place="local"), "lora-peft")
+    assert finding.verdict == "not-applicable"
+    assert "No module named 'peft'" in finding.summary
+
+
 def test_no_place_to_run_is_unknown_with_what_to_do():
     finding = only(session(gpu(), place="local"), "lora")
     assert finding.verdict == "unknown"
@@ -240,5 +248,6 @@ def test_all_reduce_needs_two_cards_and_takes_all_of_them(tmp_path):
 
 
 def test_every_job_says_what_it_proves():
-    assert list(JOBS) == ["nvidia-smi", "container", "nvcc", "cuda-kernel", "bandwidth", "all-reduce", "lora"]
+    assert list(JOBS) == ["nvidia-smi", "container", "nvcc", "cuda-kernel", "bandwidth", "all-reduce", "lora",
+                          "lora-peft"]
     assert all(job.title and job.why for job in JOBS.values())

@@ -5,15 +5,10 @@ import json
 import pytest
 
 from agent.machine.api import Completed
+from agent.machine.docker import PS_ARGV
+from agent.machine.docker_images import CONTAINER_FORMAT
 from agent.model.errors import Unobservable
-from agent.smoke.visibility import (
-    QUERY,
-    RUNNING,
-    judge_answer,
-    observe_gpu_containers,
-    run_container,
-    run_nvidia_smi,
-)
+from agent.smoke.visibility import QUERY, judge_answer, run_container, run_nvidia_smi
 from tests.fixtures import FakeMachine
 from tests.unit.smoke.jobs import OTHER, UUID, gpu, session
 
@@ -54,45 +49,32 @@ def test_no_gpu_is_not_applicable_no_program_fails_no_answer_is_unknown():
     assert smi(Unobservable("no answer within 30 s"), gpu()).verdict == "unknown"
 
 
-def inspected(**host):
-    return {"Id": ID, "Name": "/train", "HostConfig": host, "Config": {"Env": ["NVIDIA_VISIBLE_DEVICES=all"]}}
+INSPECT = ("docker", "container", "inspect", "--format", CONTAINER_FORMAT, ID)
+LISTED = json.dumps({"ID": ID, "Names": "train", "State": "running", "Image": "x"})
+GIVEN = "\t".join((ID, "/train", "9", "2026-11-21T10:00:00Z", "nvidia", "null", "null",
+                   '["NVIDIA_VISIBLE_DEVICES=all"]'))
 
 
-def containers(body):
-    machine = FakeMachine(commands={RUNNING: f"{ID}\n", ("docker", "inspect", ID): json.dumps([body])})
-    return observe_gpu_containers(machine)
-
-
-@pytest.mark.parametrize("host", [
-    {"DeviceRequests": [{"Driver": "", "Capabilities": [["gpu"]]}]}, {"DeviceRequests": [{"Driver": "cdi"}]},
-    {"Runtime": "nvidia"}, {"Devices": [{"PathOnHost": "/dev/nvidia0"}]},
-])
-def test_containers_with_gpus_are_found_however_they_got_them(host):
-    assert [container.name for container in containers(inspected(**host))] == ["train"]
-
-
-@pytest.mark.parametrize("host", [{}, {"DeviceRequests": None, "Devices": None}, {"Runtime": "runc"}])
-def test_containers_without_gpus_are_left_out(host):
-    assert containers(inspected(**host)) == ()
-
-
-NAMELESS = '[{"HostConfig": {"Devices": [{"PathOnHost": "/dev/nvidia0"}]}}]'
-
-
-@pytest.mark.parametrize("answer", ["[3]", "{", "3", '[{"HostConfig": 3}]', NAMELESS])
-def test_a_damaged_answer_of_docker_is_unobservable(answer):
-    machine = FakeMachine(commands={RUNNING: f"{ID}\n", ("docker", "inspect", ID): answer})
-    with pytest.raises(Unobservable, match="damaged answer"):
-        observe_gpu_containers(machine)
-
-
-def running(answer):
+def running(answer, inspected=GIVEN, listed=LISTED):
     machine = FakeMachine(commands={
-        RUNNING: f"{ID}\n", ("docker", "inspect", ID): json.dumps([inspected(Runtime="nvidia")]),
-        ("docker", "exec", ID, *QUERY): answer})
+        PS_ARGV: listed, INSPECT: inspected, ("docker", "exec", ID, *QUERY): answer})
     found = run_container(session(gpu(), gpu(uuid=OTHER, index=1), machine=machine))
     assert found[0].outcome.verdict == "unknown"  # no image here to start a new one
-    return found[1].outcome
+    return found[1].outcome if found[1:] else None
+
+
+def test_a_container_that_was_given_no_gpu_is_not_asked():
+    assert running(LOST, GIVEN.replace("\tnvidia\t", "\trunc\t")) is None
+    assert running(LOST, listed=LISTED.replace("running", "exited")) is None
+
+
+@pytest.mark.parametrize("damaged", ["[3]", "x\ty", GIVEN.replace("null", "{"), GIVEN.replace("\t9\t", "\tnine\t"),
+                                     GIVEN.replace("2026", "soon")])
+def test_a_damaged_answer_of_docker_is_unknown_and_never_no_container(damaged):
+    outcome = running(LOST, damaged)
+    assert outcome.verdict == "unknown"
+    assert "damaged answer" in outcome.summary
+    assert running(LOST, listed="3").verdict == "unknown"
 
 
 def test_a_running_container_that_lost_its_gpu_fails_and_is_named():
