@@ -1,7 +1,7 @@
 """`python -m tests.nvml.command WORD …`: the real command line on this machine, with a profile's cards on its PCI bus.
 
-Everything is this machine's own but the files of the cards and of the loaded driver, the NVML library
-(FIRSTLIGHT_NVML_*), and the kernel log where the profile has lines of one. FIRSTLIGHT_TEST_PROBE_S shortens the probe's deadline.
+Everything is this machine's own but the NVML library (FIRSTLIGHT_NVML_*), the files of the cards and of the loaded
+driver, and the kernel log where the profile has lines of one. FIRSTLIGHT_TEST_PROBE_S shortens the probe's deadline.
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ def listening(nvml: Any, stand_in: StandIn) -> Any:
     stand_in.add(f"gpu.event_types = {nvml.nvmlEventTypeXidCriticalError}")
     events = nvml.nvmlEventSetCreate()
     for index in range(nvml.nvmlDeviceGetCount()):
-        nvml.nvmlDeviceRegisterEvents(nvml.nvmlDeviceGetHandleByIndex(index), nvml.nvmlEventTypeXidCriticalError, events)
+        card = nvml.nvmlDeviceGetHandleByIndex(index)
+        nvml.nvmlDeviceRegisterEvents(card, nvml.nvmlEventTypeXidCriticalError, events)
     return events
 
 
