@@ -15,8 +15,8 @@ from tests.node.debian_driver import (
     assert_module_built,
     assert_no_card_is_named_as_the_cause,
     assert_nouveau_blocked,
+    give_kernel,
     install_driver,
-    modules_for_a_card,
 )
 from tests.node.nodes import fresh_node
 
@@ -27,11 +27,7 @@ pytestmark = [pytest.mark.node, pytest.mark.timeout(5400)]
 def story(image: str) -> Iterator[Story]:
     """Give a node a kernel of its own, one that has nouveau, and Debian's driver for it."""
     with fresh_node(image) as node:
-        node.sh("apt-get update -qq; apt-get install -qq -y --no-install-recommends linux-image-amd64 >/dev/null",
-                timeout_s=1800)
-        kernel = node.sh("ls /boot | sed -n 's/^vmlinuz-//p'").strip()
-        assert "/nouveau.ko" in modules_for_a_card(node, kernel)
-        yield install_driver(node, kernel)
+        yield install_driver(node, give_kernel(node))
 
 
 def test_the_driver_is_installed_as_predicted_and_the_second_apply_is_empty(story: Story) -> None:

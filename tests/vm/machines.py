@@ -13,18 +13,21 @@ from pathlib import Path
 
 from tests.node.disposable import Disposable
 from tests.node.images import product_wheel, shell
-from tests.vm.images import KERNEL, machine_folder
+from tests.vm.images import machine_folder
 
 DATA_SERIAL = "FLDATA01"
 MEMORY_MIB = 3072
 
 
 class VirtualMachine(Disposable):
-    """A booted virtual machine with a blank 1 GiB second disk whose serial is DATA_SERIAL."""
+    """A booted virtual machine with a blank 1 GiB second disk whose serial is DATA_SERIAL.
 
-    def __init__(self, suite: str, folder: Path, kernel: str = KERNEL) -> None:
+    `base`: a folder with the disk, kernel and initial disk that it starts with; the suite's own when None.
+    """
+
+    def __init__(self, suite: str, folder: Path, base: Path | None = None) -> None:
         self.name, self.folder = f"vm-{suite}", folder
-        self.base = self.boot = machine_folder(suite, kernel)
+        self.base = self.boot = base or machine_folder(suite)
         self.key, self.port = folder / "key", free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -117,9 +120,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def fresh_machine(suite: str, folder: Path, kernel: str = KERNEL) -> Iterator[VirtualMachine]:
+def fresh_machine(suite: str, folder: Path, base: Path | None = None) -> Iterator[VirtualMachine]:
     """Boot a virtual machine with the product installed; it is gone at the end."""
-    machine = VirtualMachine(suite, folder, kernel)
+    machine = VirtualMachine(suite, folder, base)
     try:
         machine.start()
         machine.install_product()
