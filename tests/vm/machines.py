@@ -29,6 +29,7 @@ class VirtualMachine(Disposable):
         self.name, self.folder = f"vm-{suite}", folder
         self.base = self.boot = base or machine_folder(suite)
         self.key, self.port = folder / "key", free_port()
+        self.program: tuple[str, ...] = ("qemu-system-x86_64",)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, timeout_s: float = 240) -> None:
@@ -46,7 +47,7 @@ class VirtualMachine(Disposable):
         public = base64.b64encode(self.key.with_suffix(".pub").read_bytes()).decode()
         with (self.folder / "qemu.log").open("wb") as log:
             self.process = subprocess.Popen([
-                "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
+                *self.program, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
                 "-m", str(MEMORY_MIB), "-display", "none", "-serial", f"file:{self.folder / 'console.log'}",
                 "-kernel", str(self.boot / "vmlinuz"), "-initrd", str(self.boot / "initrd.img"),
                 "-append", f"root=LABEL=system rw console=ttyS0 net.ifnames=0 bed.key={public}",

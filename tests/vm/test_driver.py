@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -30,6 +31,7 @@ from tests.node.debian_driver import (
 from tests.node.images import shell
 from tests.node.nodes import Node, fresh_node, kept_host_values, product_image, running_engine
 from tests.node.readings import changes
+from tests.vm.cards import qemu_with_card
 from tests.vm.images import DESKTOP_KERNEL, fill_disk, machine_folder, make_bootable
 from tests.vm.machines import VirtualMachine, fresh_machine
 
@@ -104,3 +106,33 @@ def test_after_the_boot_nothing_is_left_to_change(story: Story) -> None:
     assert (planned.code, changes(planned)) == (0, []), str(planned)
     again = story.machine.firstlight("apply", "--yes", *ONLY, timeout_s=PLAN_TIMEOUT_S)
     assert (again.code, changes(again)) == (0, []), str(again)
+
+
+@pytest.fixture(scope="module")
+def dressed(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """The machine after one more boot, with what looks like a card on its PCI bus."""
+    machine = cast(VirtualMachine, story.machine)
+    machine.program = qemu_with_card(tmp_path_factory.mktemp("qemu"))
+    machine.restart_from_own_disk(1800)
+    return story
+
+
+def test_a_card_is_given_to_the_driver_and_nouveau_stays_away(dressed: Story) -> None:
+    assert "0x10de" in dressed.machine.sh("cat /sys/bus/pci/devices/*/vendor")
+    told = dressed.machine.must(["dmesg"])
+    assert "NVRM: " in told
+    assert "nouveau" not in told
+    assert dressed.machine.run(["test", "-e", "/sys/module/nouveau"]).code == 1
+
+
+def test_with_a_card_on_the_bus_the_checks_judge_what_dkms_made(dressed: Story) -> None:
+    checked = dressed.machine.firstlight("check", "--only", "driver", "-o", "json", timeout_s=PLAN_TIMEOUT_S)
+    found = {finding["check"]: (finding["verdict"], finding["summary"])
+             for run in checked.data["runs"] for finding in run["findings"]}
+    assert found["driver.dkms"][0] == "pass", str(checked)
+    assert f"DKMS has built driver {dressed.branch}." in found["driver.dkms"][1]
+    assert dressed.kernel in found["driver.dkms"][1]
+    assert found["driver.nouveau"] == ("pass", "nouveau is not loaded.")
+    # It only looks like a card: the driver refuses it, and that is the cause that is named.
+    assert found["driver.module"][0] == "fail"
+    assert "the kernel's last word about it is “NVRM: " in found["driver.module"][1]
