@@ -97,7 +97,7 @@ def test_a_fault_is_named_by_its_cause(
 ) -> None:
     if name.startswith("hang"):
         # the probe's own deadline is 6 s; the same code with a shorter one
-        monkeypatch.setattr("tests.nvml.machines.PROBE_ARGV", ("firstlight-nvml", "0.5"))
+        monkeypatch.setattr("tests.nvml.machines.PROBE_ARGV", ("firstlight-nvml", "2"))
     found = findings(looked_at(stand_in, base_of(name), name), match=MATCHES.get(base_of(name), {}))
     assert_golden(table(found), GOLDEN / f"fault-{name}.txt")
     check, word = NAMED[name]
