@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
 # NVRM: Xid (PCI:0000:04:00): 79, pid=1234, name=python, GPU has fallen off the bus.
 # nvidia-nvswitch3: SXid (PCI:0000:c1:00.0): 28006, Non-fatal, Link 46 MC TS crumbstore MCTO
-_XID = re.compile(r"(?P<kind>S?Xid) \((?:PCI:)?(?P<address>[0-9a-fA-F:.]+)\): (?P<code>\d+)(?:, (?P<rest>.*))?")
-_PROCESS = re.compile(r"(?:pid=(?P<pid>'?<?\w+>?'?)(?:, |$))?(?:name=(?P<name>[^,]+)(?:, |$))?")
-_UNKNOWN = {"", "<unknown>", "'<unknown>'", "unknown"}
+# NVRM: Xid (PCI:0000:01:00 GPU-I:05): 94, pid=7194, Contained: CE User Channel (0x9). RST: No, D-RST: No
+_XID = re.compile(r"(?P<kind>S?Xid) \((?:PCI:)?(?P<address>[0-9a-fA-F:.]+)(?P<piece>(?: GPU-\w+:\w+)*)\): "
+                  r"(?P<code>\d+)(?:, (?P<rest>.*))?")
+_PROCESS = re.compile(r"(?:pid=(?P<pid>'?<?[\w/]+>?'?)(?:, |$))?(?:name=(?P<name>[^,]+)(?:, |$))?")
+_UNKNOWN = {"", "<unknown>", "'<unknown>'", "unknown", "<n/a>"}
 
 
 @dataclass(frozen=True, slots=True)
 class XidEvent:
     """One message. `address` in sysfs form without function (0000:04:00); `switch`: of an NVSwitch (SXid).
 
-    `pid` and `process` are empty when the driver did not know; `time_s` since the epoch.
+    `pid` and `process` are empty when the driver did not know; `time_s` since the epoch; `piece`: the MIG slice, as
+    the driver writes it (GPU-I:05), empty without.
     """
 
     code: int
@@ -37,6 +40,7 @@ class XidEvent:
     process: str = ""
     detail: str = ""
     switch: bool = False
+    piece: str = ""
 
 
 def observe_xids(machine: Machine) -> tuple[str, float, tuple[XidEvent, ...]]:
@@ -73,7 +77,7 @@ def parse_xid(message: KernelMessage) -> XidEvent | None:
     return XidEvent(
         int(found["code"]), _address(found["address"]), message.time_s, message.text,
         "" if pid in _UNKNOWN else pid, "" if name in _UNKNOWN else name,
-        rest[process.end() :] if process else rest, switch=found["kind"] == "SXid")
+        rest[process.end() :] if process else rest, switch=found["kind"] == "SXid", piece=found["piece"].strip())
 
 
 def _address(text: str) -> str:

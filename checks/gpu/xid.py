@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 BURST_S = 60.0
 PLUGIN = "NVIDIA's Kubernetes plugin"
-CLEARED = re.compile(r"to 0x0+\b|\(None\)\s*$")  # Xid 154 when the recovery is done
+RECOVERY = 154  # its text ends with what is to be done, in brackets
+CLEARED = re.compile(r"to 0x0+\b|\(None\)\s*$")  # when the recovery is done
+ASKED = re.compile(r"\(([^()]+)\)\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,13 @@ def _judge_group(seen: Seen, events: list[XidEvent]) -> Outcome | None:
             f"NVSwitch {last.address} reports SXid {last.code}: {context}.", subject=f"{last.address} SXid {last.code}",
             seen=last.detail, expected="none", evidence=evidence, remedy=SWITCH)
     advice = find_advice(last.code)
-    if last.code == 154 and CLEARED.search(last.text):
+    if last.code == RECOVERY and CLEARED.search(last.text):
         return None
     if advice is not None and advice.severity in ("none", "application") and not _doubtful(advice):
         return None
-    what = f"{advice.what}" if advice else "a code our tables do not know"
+    what = advice.what if advice else "a code our tables do not know"
+    if last.code == RECOVERY and (asked := ASKED.search(last.text)):
+        what = f"{what}: {asked[1]}"
     say = failed if advice and advice.severity == "serious" else warned
     doubt = " The sources differ on it." if advice and advice.disagree else ""
     return say(f"{card}: Xid {last.code} ({what}), {context}.{doubt}", subject=f"{last.address} Xid {last.code}",
@@ -124,7 +128,9 @@ def _times(events: list[XidEvent]) -> str:
 def _by(events: list[XidEvent]) -> str:
     names = dict.fromkeys(f"{event.process} (pid {event.pid})" if event.pid else event.process
                           for event in events if event.process)
-    return f", in {', '.join(list(names)[-3:])}" if names else ""
+    pieces = dict.fromkeys(event.piece for event in events if event.piece)
+    return (f", in {', '.join(list(names)[-3:])}" if names else "") + (
+        f", slice {', '.join(pieces)}" if pieces else "")
 
 
 def _when(time_s: float) -> str:

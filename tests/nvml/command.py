@@ -1,20 +1,22 @@
 """`python -m tests.nvml.command WORD …`: the real command line on this machine, with a profile's cards on its PCI bus.
 
-Everything is this machine's own but the files of the cards and of the loaded driver, and the NVML library
-(FIRSTLIGHT_NVML_*). FIRSTLIGHT_TEST_PROBE_S shortens the probe's deadline.
+Everything is this machine's own but the NVML library (FIRSTLIGHT_NVML_*), the files of the cards and of the loaded
+driver, and the kernel log where the profile has lines of one. FIRSTLIGHT_TEST_PROBE_S shortens the probe's deadline.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import agent.machine.gpu
 import agent.machine.local
-from agent.machine.api import FileStatus
+from agent.machine.api import Completed, FileStatus
+from agent.machine.journal import DMESG_ARGV
 from tests.fixtures import FakeMachine
-from tests.nvml.dress import bus_files_of, driver_files, keys_of
+from tests.nvml.dress import bus_files_of, driver_files, kernel_log_of, keys_of
 
 _OVERLAID = ("/sys/bus/pci/devices", "/sys/module/nvidia", "/proc/driver/nvidia", "/dev/dxg")
 
@@ -26,6 +28,12 @@ class DressedMachine(agent.machine.local.LocalMachine):
         text = Path(os.environ["FIRSTLIGHT_NVML_PROFILE"]).read_text()
         self._dress = FakeMachine({"/sys/bus/pci/devices/0000:00:00.0/vendor": "0x8086\n", **bus_files_of(text),
                                    **driver_files(keys_of(text)["driver_version"])})
+        self._log = kernel_log_of(text) if "\nkernel." in text else ""
+
+    def run(self, argv: Sequence[str], *, timeout_s: float = 5.0, ok: Collection[int] | None = (0,)) -> Completed:
+        if self._log and tuple(argv) == DMESG_ARGV:
+            return Completed(tuple(argv), 0, self._log, "")
+        return super().run(argv, timeout_s=timeout_s, ok=ok)
 
     def read_bytes(self, path: str, *, limit_bytes: int = 1 << 20) -> bytes:
         if path.startswith(_OVERLAID):

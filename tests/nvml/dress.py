@@ -5,12 +5,20 @@ from __future__ import annotations
 from tests.fixtures import Content, link
 
 KERNEL = "6.8.0-45-generic"
+BOOT_LINE = f"<5>[    0.000000] Linux version {KERNEL}"
+UPTIME = "2592000.00 2500000.00\n"
 
 
 def keys_of(text: str) -> dict[str, str]:
     """Return the keys of a profile."""
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def kernel_log_of(text: str) -> str:
+    """Return what `dmesg --raw` prints: the first line of the boot, then the `kernel.N` lines of a profile's text."""
+    lines = [value for key, value in keys_of(text).items() if key.startswith("kernel.")]
+    return "\n".join((BOOT_LINE, *lines)) + "\n"
 
 
 def bus_files_of(text: str) -> dict[str, Content]:

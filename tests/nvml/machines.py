@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from agent.machine.gpu import PROBE, TIMEOUT_S
+from agent.machine.gpu import PROBE
+from agent.machine.journal import DMESG_ARGV
 from agent.machine.process import run_command
 from tests.fixtures import Content, FakeMachine
-from tests.nvml.dress import KERNEL, bus_files_of, driver_files, keys_of
+from tests.nvml.dress import KERNEL, UPTIME, bus_files_of, driver_files, kernel_log_of, keys_of
 from tests.nvml.stand_in import PROFILES, StandIn
 
-PROBE_ARGV: tuple[str, ...] = PROBE
+# The product gives it 6 s; that is no limit for a machine that is busy with tests.
+PROBE_ARGV: tuple[str, ...] = (*PROBE, "60")
+PROBE_LIMIT_S = 70.0
 GB10_MEMORY = "MemTotal:       127600748 kB\nMemFree:         2900000 kB\nMemAvailable:   121465408 kB\n"
 ORIN_MEMORY = "MemTotal:       64349336 kB\nMemFree:        41200000 kB\nMemAvailable:   58113408 kB\n"
 HOST_MEMORY = "MemTotal:       527600748 kB\nMemFree:       402900000 kB\nMemAvailable:   501465408 kB\n"
@@ -29,11 +32,12 @@ def machine(stand_in: StandIn, profile: str, *, driver: bool = True, library: st
     files: dict[str, Content] = {
         "/proc/meminfo": {"gb10": GB10_MEMORY, "orin": ORIN_MEMORY}.get(profile, HOST_MEMORY),
         "/proc/sys/kernel/osrelease": KERNEL + "\n", f"/boot/vmlinuz-{KERNEL}": "", "/dev/null": "",
-        "/sys/bus/pci/devices/0000:00:00.0/vendor": "0x8086\n",
+        "/sys/bus/pci/devices/0000:00:00.0/vendor": "0x8086\n", "/proc/uptime": UPTIME,
         **bus_files(profile), **(driver_files(version, library=library) if driver else {}), **(more or {}),
     }
     return FakeMachine(files, {
-        PROBE: run_command(PROBE_ARGV, TIMEOUT_S),
+        PROBE: run_command(PROBE_ARGV, PROBE_LIMIT_S),
+        DMESG_ARGV: kernel_log_of(stand_in.profile.read_text()),
         ("modinfo", f"/lib/modules/{KERNEL}/updates/dkms/nvidia.ko.zst"):
             f"version:        {version}\nlicense:        Dual MIT/GPL\nsigner:         Machine Owner Key\n",
     })

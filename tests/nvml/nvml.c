@@ -8,6 +8,7 @@
  * an uninterruptible sleep when its filesystem is frozen); `crash.SYMBOL = 1` makes it abort the process; `absent.SYMBOL = 1` answers
  * FUNCTION_NOT_FOUND, as a driver too old to have it. `a|b|c` steps forward at each read and stays at the last.
  * `gpu.load.KEY` answers while the stand-in CUDA library keeps that card busy.
+ * `kernel.N = LINE` is a line of the kernel log, as `dmesg --raw` prints it; a Xid in it is an event of NVML too.
  * `init = CODE` fails initialisation. The file is read again when it changes, while the process runs.
  * FIRSTLIGHT_NVML_TRACE names a file that gets the name of every function called. */
 #define _GNU_SOURCE
@@ -570,31 +571,65 @@ rc_t nvmlDeviceGetDeviceHandleFromMigDeviceHandle(dev_t_ d, dev_t_ *o) {
 U32(nvmlDeviceGetGpuInstanceId, "gpu_instance")
 U32(nvmlDeviceGetComputeInstanceId, "compute_instance")
 
-/* xid = CODE is delivered once to a waiter each time the profile changes. */
+/* The Xids of the kernel log: lines `kernel.N = <3>[ 812.000000] NVRM: Xid (PCI:0000:01:00 GPU-I:05): 94, …`. */
+struct event { dev_t_ device; u64 type, data; u32 gpu_instance, compute_instance; };
+#define XID_EVENT 8
+static int heard;
+static u64 registered[MAX_GPUS];
+
+/* Returns how many there are; the one with number `wanted`, from 0, goes to *o. */
+static int xids(int wanted, struct event *o) {
+    int found = 0;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < keys; i++) {
+        u32 place[3], code, piece = -1u;
+        char *at = strncmp(table[i].key, "kernel.", 7) ? 0 : strstr(table[i].value, "NVRM: Xid (PCI:");
+        char *end = at ? strstr(at, "): ") : 0;
+        if (!end || sscanf(end, "): %u", &code) != 1) continue;
+        if (sscanf(at, "NVRM: Xid (PCI:%x:%x:%x GPU-I:%u", &place[0], &place[1], &place[2], &piece) < 3) continue;
+        for (int g = 0; g < MAX_GPUS; g++) {
+            char key[32], pci[416];
+            u32 own[3];
+            snprintf(key, sizeof key, "gpu%d.pci", g);
+            if (!find(key, pci, sizeof pci) || sscanf(pci, "%x:%x:%x", &own[0], &own[1], &own[2]) != 3) continue;
+            if (!memcmp(own, place, sizeof own) && found++ == wanted)
+                *o = (struct event){&handles[g][0], XID_EVENT, code, piece, -1u};
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
+/* A set hears what is logged after it was made, each Xid once and in order. */
 static int event_set;
-static struct timespec delivered;
-rc_t nvmlEventSetCreate(void **o) { rc_t r = enter("nvmlEventSetCreate"); if (!r) *o = &event_set; return r; }
+rc_t nvmlEventSetCreate(void **o) {
+    rc_t r = enter("nvmlEventSetCreate");
+    if (r) return r;
+    memset(registered, 0, sizeof registered);
+    heard = xids(-1, 0);
+    *o = &event_set;
+    return OK;
+}
 rc_t nvmlEventSetFree(void *s) { (void)s; return enter("nvmlEventSetFree"); }
 rc_t nvmlDeviceRegisterEvents(dev_t_ d, u64 types, void *s) {
     u64 known;
     (void)s;
     rc_t r = device("nvmlDeviceRegisterEvents", d);
     if (!r) r = number(d, "event_types", &known);
-    return r ? r : (types & ~known) ? NOT_SUPPORTED : OK;
+    if (!r && (types & ~known)) r = NOT_SUPPORTED;
+    if (!r) registered[d->index] |= types;
+    return r;
 }
-struct event { dev_t_ device; u64 type, data; u32 gpu_instance, compute_instance; };
 rc_t nvmlEventSetWait_v2(void *s, struct event *o, u32 timeout_ms) {
     (void)s;
     for (u32 waited = 0;; waited += 20) {
-        u64 xid;
+        struct event next;
         rc_t r = enter("nvmlEventSetWait_v2");
         if (r) return r;
-        for (int i = 0; i < gpus(); i++)
-            if (memcmp(&delivered, &stamp, sizeof stamp) && !number(&handles[i][0], "xid", &xid)) {
-                delivered = stamp;
-                *o = (struct event){&handles[i][0], 8, xid, -1u, -1u};
-                return OK;
-            }
+        while (heard < xids(heard, &next)) {
+            heard++;
+            if (registered[next.device->index] & XID_EVENT) { *o = next; return OK; }
+        }
         if (waited >= timeout_ms) return TIMEOUT;
         usleep(20000);
     }

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 import os
 
-# A first boot and ten power cuts take hours without hardware acceleration.
-collect_ignore = [] if "FIRSTLIGHT_LONG" in os.environ else ["test_first_boot.py"]
+# A first boot and ten power cuts, or a kernel module compiled there, take hours without hardware acceleration.
+LONG = {"test_first_boot.py": "FIRSTLIGHT_LONG", "test_driver.py": "FIRSTLIGHT_DKMS"}
+collect_ignore = [name for name, variable in LONG.items() if variable not in os.environ]

@@ -20,18 +20,22 @@ MEMORY_MIB = 3072
 
 
 class VirtualMachine(Disposable):
-    """A booted virtual machine with a blank 1 GiB second disk whose serial is DATA_SERIAL."""
+    """A booted virtual machine with a blank 1 GiB second disk whose serial is DATA_SERIAL.
 
-    def __init__(self, suite: str, folder: Path) -> None:
-        self.name, self.suite, self.folder = f"vm-{suite}", suite, folder
+    `base`: a folder with the disk, kernel and initial disk that it starts with; the suite's own when None.
+    """
+
+    def __init__(self, suite: str, folder: Path, base: Path | None = None) -> None:
+        self.name, self.folder = f"vm-{suite}", folder
+        self.base = self.boot = base or machine_folder(suite)
         self.key, self.port = folder / "key", free_port()
+        self.program: tuple[str, ...] = ("qemu-system-x86_64",)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, timeout_s: float = 240) -> None:
         """Make the disks, boot and wait for the end of the boot."""
-        base = machine_folder(self.suite)
         shell(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key])
-        shell(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base / "disk.raw",
+        shell(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", self.base / "disk.raw",
                self.folder / "system.qcow2"])
         shell(["truncate", "-s", "1G", self.folder / "data.raw"])
         self.power_on()
@@ -39,14 +43,13 @@ class VirtualMachine(Disposable):
 
     def power_on(self) -> None:
         """Start the machine with the disks it has."""
-        base = machine_folder(self.suite)
         system, data = self.folder / "system.qcow2", self.folder / "data.raw"
         public = base64.b64encode(self.key.with_suffix(".pub").read_bytes()).decode()
         with (self.folder / "qemu.log").open("wb") as log:
             self.process = subprocess.Popen([
-                "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
+                *self.program, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
                 "-m", str(MEMORY_MIB), "-display", "none", "-serial", f"file:{self.folder / 'console.log'}",
-                "-kernel", str(base / "vmlinuz"), "-initrd", str(base / "initrd.img"),
+                "-kernel", str(self.boot / "vmlinuz"), "-initrd", str(self.boot / "initrd.img"),
                 "-append", f"root=LABEL=system rw console=ttyS0 net.ifnames=0 bed.key={public}",
                 "-drive", f"file={system},if=none,id=system,format=qcow2,cache=unsafe",
                 "-device", "virtio-blk-pci,drive=system,serial=SYSTEM01",
@@ -74,6 +77,20 @@ class VirtualMachine(Disposable):
         boot = self.read("/proc/sys/kernel/random/boot_id").strip()
         self.run(["systemctl", "reboot"], timeout_s=60)
         self.wait_until_up(other_boot_than=boot)
+
+    def restart_from_own_disk(self, timeout_s: float = 600) -> None:
+        """Switch off and on again with the kernel and the initial disk that the machine has in its /boot now."""
+        self.boot = self.folder / "boot"
+        self.boot.mkdir(exist_ok=True)
+        for name in ("vmlinuz", "initrd.img"):
+            with (self.boot / name).open("wb") as content:
+                subprocess.run(self.entrance(["sh", "-c", f"cat $(ls -v /boot/{name}-* | tail -1)"]), stdout=content,
+                               check=True, timeout=300)
+        self.run(["systemctl", "poweroff"], timeout_s=60)
+        assert self.process is not None
+        self.process.wait(timeout_s)
+        self.power_on()
+        self.wait_until_up(timeout_s)
 
     def stop(self) -> None:
         """Switch the machine off at once."""
@@ -104,9 +121,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def fresh_machine(suite: str, folder: Path) -> Iterator[VirtualMachine]:
+def fresh_machine(suite: str, folder: Path, base: Path | None = None) -> Iterator[VirtualMachine]:
     """Boot a virtual machine with the product installed; it is gone at the end."""
-    machine = VirtualMachine(suite, folder)
+    machine = VirtualMachine(suite, folder, base)
     try:
         machine.start()
         machine.install_product()

@@ -17,7 +17,8 @@ from tests.unit.golden import assert_golden
 
 GOLDEN = Path(__file__).parent / "golden"
 # Faults of the stand-in that are no fault of the machine: look-alikes that must not alarm.
-HARMLESS = ("throttle-moment", "power-cap", "clocks-locked", "margin-nonsense")
+HARMLESS = ("throttle-moment", "power-cap", "clocks-locked", "margin-nonsense",
+            "xid-13", "xid-31", "xid-43", "xid-job-crashed")
 # Fault → the check that names it, and a word of its cause.
 NAMED = {
     "clocks-stuck": ("gpu.clocks", "no reason"), "compute-prohibited": ("gpu.compute-mode", "forbids"),
@@ -41,6 +42,22 @@ NAMED = {
     "retired-pending": ("gpu.retired-pages", "waits"), "revoked": ("gpu.responds", "lost its device files"),
     "temperature-ramp": ("gpu.temperature", "88 °C"), "throttle-hw-thermal": ("gpu.throttle", "too hot"),
     "throttle-power-brake": ("gpu.throttle", "power brake"), "throttle-sw-thermal": ("gpu.throttle", "highest temp"),
+    "xid-48": ("gpu.xid", "Xid 48 (Double Bit ECC Error), once"),
+    "xid-63": ("gpu.xid", "Xid 63 (GPU memory remapping event)"),
+    "xid-64": ("gpu.xid", "Xid 64 (GPU memory remapping failure)"),
+    "xid-74": ("gpu.xid", "Xid 74 (NVLINK Error), 2 times within 1 s"),
+    "xid-79": ("gpu.xid", "Xid 79 (GPU has fallen off the bus)"),
+    "xid-94": ("gpu.xid", "Xid 94 (Contained memory error), 2 times within 1 s"),
+    "xid-95": ("gpu.xid", "Xid 95 (Uncontained memory error)"),
+    "xid-119": ("gpu.xid", "Xid 119 (GSP RPC Timeout), once"),
+    "xid-burst": ("gpu.xid", "Xid 119 (GSP RPC Timeout), 9 times within 48 s"),
+}
+# What else a Xid's situation shows, by other means than the log.
+BESIDE = {
+    "xid-48": {"gpu.ecc", "gpu.remapped-rows", "gpu.recovery-action"}, "xid-63": {"gpu.remapped-rows"},
+    "xid-64": {"gpu.remapped-rows"}, "xid-74": {"gpu.nvlink"}, "xid-79": {"gpu.responds"},
+    "xid-94": {"gpu.ecc", "gpu.remapped-rows"}, "xid-95": {"gpu.ecc", "gpu.remapped-rows", "gpu.recovery-action"},
+    "xid-119": {"gpu.recovery-action"}, "xid-burst": {"gpu.recovery-action"},
 }
 
 
@@ -80,7 +97,7 @@ def test_a_fault_is_named_by_its_cause(
 ) -> None:
     if name.startswith("hang"):
         # the probe's own deadline is 6 s; the same code with a shorter one
-        monkeypatch.setattr("tests.nvml.machines.PROBE_ARGV", ("firstlight-nvml", "0.5"))
+        monkeypatch.setattr("tests.nvml.machines.PROBE_ARGV", ("firstlight-nvml", "2"))
     found = findings(looked_at(stand_in, base_of(name), name), match=MATCHES.get(base_of(name), {}))
     assert_golden(table(found), GOLDEN / f"fault-{name}.txt")
     check, word = NAMED[name]
@@ -89,6 +106,18 @@ def test_a_fault_is_named_by_its_cause(
     if name not in ("no-permission", "memory-refused"):
         assert {finding.verdict.value for finding in said} <= {"fail", "warn"}
         assert all(finding.remedy.steps for finding in said)
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_xid_of_the_hardware_gets_the_catalogues_action_and_agrees_with_the_card(
+    stand_in: StandIn, name: str
+) -> None:
+    found = findings(looked_at(stand_in, base_of(name), name), match=MATCHES.get(base_of(name), {}))
+    bad = [finding for finding in found if finding.verdict.value in ("fail", "warn")]
+    assert {finding.check for finding in bad} == {"gpu.xid", *BESIDE[name]}, table(bad)
+    for finding in bad:
+        if finding.check == "gpu.xid":
+            assert finding.remedy.steps[0].startswith("NVIDIA's catalogue: "), finding
 
 
 def test_every_fault_has_its_row() -> None:

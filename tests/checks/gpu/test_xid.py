@@ -90,6 +90,12 @@ def test_a_card_that_is_gone_from_the_bus_is_still_named_by_its_address() -> Non
     assert "0000:41:00 that is not on the bus" in only(CHECK, machine(xid(79, address="0000:41:00"))).summary
 
 
+def test_a_xid_on_a_mig_slice_is_seen_and_names_the_slice() -> None:
+    finding = only(CHECK, machine(xid(95, "pid=7194, Uncontained: LTC TAG (0x2,0x0).", address="0000:01:00 GPU-I:05")))
+    assert (finding.verdict, finding.subject) == ("fail", "0000:01:00 Xid 95")
+    assert finding.summary.endswith("slice GPU-I:05.")
+
+
 @pytest.mark.parametrize(("words", "verdict"), [("Non-fatal, Link 46 MC TS", "warn"), ("Fatal, Link 46", "fail")])
 def test_switch_errors_are_told_apart(words: str, verdict: str) -> None:
     line = f"<3>[   9.000000] nvidia-nvswitch3: SXid (PCI:0000:c1:00.0): 28006, {words}"

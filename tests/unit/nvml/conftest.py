@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from agent.machine.gpu import TIMEOUT_S, parse_view
+from agent.machine.gpu import parse_view
 from agent.machine.process import run_command
 from agent.model.gpu import GpuView
 from tests.nvml.fixtures import stand_in
-from tests.nvml.machines import PROBE_ARGV
+from tests.nvml.machines import PROBE_ARGV, PROBE_LIMIT_S
 from tests.nvml.stand_in import NAME, StandIn, library_folder
 
 __all__ = ["stand_in"]
@@ -22,7 +22,7 @@ def look(stand_in: StandIn) -> Callable[..., GpuView]:
 
     def looked(name: str, *lines: str, argv: tuple[str, ...] = PROBE_ARGV) -> GpuView:
         stand_in.use(name).add(*lines)
-        return parse_view(run_command(argv, TIMEOUT_S).out)
+        return parse_view(run_command(argv, PROBE_LIMIT_S).out)
 
     return looked
 

@@ -114,7 +114,7 @@ def test_a_driver_in_trouble_leaves_the_card_of_the_bus(
 
 
 def test_a_call_that_hangs_is_named_and_the_rest_is_told(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.nvml.machines.PROBE_ARGV", ("firstlight-nvml", "0.4"))
+    monkeypatch.setattr("tests.nvml.machines.PROBE_ARGV", ("firstlight-nvml", "2"))
     stand_in.use("h100x8").add("hang.nvmlDeviceGetVbiosVersion = -1")
     host = dressed(machine(stand_in, "h100x8", more=HOST))
     rows = list(gpu_rows(observe_hardware(host), observe_graphics(host)))

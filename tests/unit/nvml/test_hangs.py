@@ -15,7 +15,7 @@ from agent.machine.nvml_probe import DEADLINE_S
 from tests.nvml.stand_in import StandIn
 from tests.unit.nvml.processes import Run, firstlight, states, wait_until, zombies_of
 
-SHORT_S = 0.5
+SHORT_S = 2.0
 START_S = 15.0  # the interpreter, the CLI and its workers on a very busy machine; a hang lasts for ever
 CALLS = ("nvmlInitWithFlags", "nvmlSystemGetDriverVersion", "nvmlDeviceGetCount_v2", "nvmlDeviceGetHandleByIndex_v2",
          "nvmlDeviceGetName", "nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetFieldValues", "nvmlDeviceGetNvLinkState",
@@ -95,7 +95,7 @@ def test_the_asking_process_itself_keeps_no_zombie_and_no_thread(stand_in: Stand
 
 class _Hasty(LocalMachine):
     def run(self, argv: Any, **options: Any) -> Any:
-        return super().run((*argv, "0.3"), **options)
+        return super().run((*argv, "2"), **options)
 
 
 def test_the_probe_answers_before_it_is_given_up() -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.machine.gpu import PROBE, TIMEOUT_S, gpu_memory, held_bytes, observe_cards, parse_view
+from agent.machine.gpu import PROBE, gpu_memory, held_bytes, observe_cards, parse_view
 from agent.machine.local import LocalMachine
 from agent.machine.process import run_command
 from agent.model.errors import Unobservable
 from agent.model.gpu import Gpu, GpuMemory, GpuView, NotSupported, Unread
 from tests.fixtures import FakeMachine
-from tests.nvml.machines import GB10_MEMORY
+from tests.nvml.machines import GB10_MEMORY, PROBE_ARGV, PROBE_LIMIT_S
 from tests.nvml.stand_in import StandIn
 
 Look = Callable[..., GpuView]
@@ -58,7 +58,7 @@ def test_a_memory_sensor_that_reads_zero_is_none(look: Look) -> None:
 def test_text_that_is_no_text_spoils_one_reading_only(stand_in: StandIn) -> None:
     text = stand_in.use("rtx4090").profile.read_bytes()
     stand_in.profile.write_bytes(text + b"\ngpu0.vbios = 95.02.\xe4\xff\n")
-    gpu, = parse_view(run_command(PROBE, TIMEOUT_S).out).gpus
+    gpu, = parse_view(run_command(PROBE_ARGV, PROBE_LIMIT_S).out).gpus
     assert isinstance(gpu.reading("vbios"), Unread)
     assert gpu.number("temperature_c") == 36
 
@@ -148,6 +148,6 @@ def test_the_probe_is_started_where_a_driver_promises_a_gpu(path: str) -> None:
 def test_a_machine_without_the_library_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a real driver is installed the probe finds its library instead; this is the real search."""
     monkeypatch.delenv("FIRSTLIGHT_NVML_LIBRARY", raising=False)
-    view = parse_view(LocalMachine().run(PROBE, timeout_s=8).out)
+    view = parse_view(LocalMachine().run(PROBE_ARGV, timeout_s=PROBE_LIMIT_S).out)
     assert view.failure_code in (0, 9, 12)
     assert bool(view.failure) == bool(view.failure_code)

@@ -61,16 +61,44 @@ def test_a_ramp_steps_forward_at_each_look_and_stays_at_its_end(nvml: Any, stand
     assert [nvml.nvmlDeviceGetTemperature(card, 0) for _ in range(4)] == [70, 80, 90, 90]
 
 
-def test_an_xid_is_delivered_once(nvml: Any, stand_in: StandIn) -> None:
-    stand_in.add(f"gpu0.event_types = {nvml.nvmlEventTypeXidCriticalError}")
-    card, events = nvml.nvmlDeviceGetHandleByIndex(0), nvml.nvmlEventSetCreate()
-    nvml.nvmlDeviceRegisterEvents(card, nvml.nvmlEventTypeXidCriticalError, events)
+def listening(nvml: Any, stand_in: StandIn) -> Any:
+    """Return an event set that hears the Xids of every card."""
+    stand_in.add(f"gpu.event_types = {nvml.nvmlEventTypeXidCriticalError}")
+    events = nvml.nvmlEventSetCreate()
+    for index in range(nvml.nvmlDeviceGetCount()):
+        card = nvml.nvmlDeviceGetHandleByIndex(index)
+        nvml.nvmlDeviceRegisterEvents(card, nvml.nvmlEventTypeXidCriticalError, events)
+    return events
+
+
+def test_the_xids_of_the_kernel_log_are_events_each_once_and_in_order(nvml: Any, stand_in: StandIn) -> None:
+    stand_in.use("h100x8")
+    events = listening(nvml, stand_in)
     assert code_of(nvml, nvml.nvmlEventSetWait, events, 20) == nvml.NVML_ERROR_TIMEOUT
-    stand_in.add("gpu0.xid = 79")
-    seen = nvml.nvmlEventSetWait(events, 1000)
-    assert (seen.eventType, seen.eventData) == (nvml.nvmlEventTypeXidCriticalError, 79)
+    stand_in.add(FAULTS["xid-48"].read_text())
+    seen = [nvml.nvmlEventSetWait(events, 1000) for _ in range(3)]
+    assert [(event.eventType, event.eventData) for event in seen] == [
+        (nvml.nvmlEventTypeXidCriticalError, code) for code in (48, 63, 154)]
+    assert {nvml.nvmlDeviceGetIndex(event.device) for event in seen} == {5}
     assert code_of(nvml, nvml.nvmlEventSetWait, events, 20) == nvml.NVML_ERROR_TIMEOUT
     nvml.nvmlEventSetFree(events)
+
+
+def test_an_event_of_a_slice_names_the_slice(nvml: Any, stand_in: StandIn) -> None:
+    events = listening(nvml, stand_in.use("a100-mig"))
+    stand_in.add(FAULTS["xid-94"].read_text())
+    seen = nvml.nvmlEventSetWait(events, 1000)
+    assert (seen.eventData, seen.gpuInstanceId, seen.computeInstanceId) == (94, 5, 0xFFFFFFFF)
+
+
+def test_what_was_logged_before_a_set_was_made_and_on_cards_it_does_not_hear_is_no_event(
+    nvml: Any, stand_in: StandIn
+) -> None:
+    events = listening(nvml, stand_in.use("h100x8", "xid-95"))
+    assert code_of(nvml, nvml.nvmlEventSetWait, events, 20) == nvml.NVML_ERROR_TIMEOUT
+    deaf = nvml.nvmlEventSetCreate()
+    stand_in.add(FAULTS["xid-74"].read_text())
+    assert code_of(nvml, nvml.nvmlEventSetWait, deaf, 20) == nvml.NVML_ERROR_TIMEOUT
 
 
 def test_a_setting_lasts_in_the_process_and_needs_root(nvml: Any, stand_in: StandIn) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.machine.gpu import PROBE, TIMEOUT_S, Cards, parse_view
+from agent.machine.gpu import Cards, parse_view
 from agent.machine.gpu_load import PTX
 from agent.machine.gpu_under_load import observe_under_load
 from agent.machine.local import LocalMachine
@@ -20,6 +20,7 @@ from checks.gpu.clocks_under_load import CHECK, Seen, _obstacle
 from tests.checks.findings import profile
 from tests.fixtures import FakeMachine
 from tests.nvml.dress import bus_files_of
+from tests.nvml.machines import PROBE_ARGV, PROBE_LIMIT_S
 from tests.nvml.stand_in import StandIn, cuda_library
 from tests.unit.nvml.processes import states, wait_until
 
@@ -35,7 +36,7 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 def judged(stand_in: StandIn, *lines: str, name: str = "gb10", seconds: float = SECONDS) -> list[tuple[str, str]]:
     """Return (verdict, summary) of the check after a real load."""
     stand_in.use(name).add(*BUSY, *lines)
-    view = parse_view(run_command(PROBE, TIMEOUT_S).out)
+    view = parse_view(run_command(PROBE_ARGV, PROBE_LIMIT_S).out)
     free = [gpu.address for gpu in view.gpus if not _obstacle(gpu)]
     load = observe_under_load(LocalMachine(), free, seconds) if free else None
     host = FakeMachine(bus_files_of(stand_in.profile.read_text()))
