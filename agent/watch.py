@@ -163,8 +163,13 @@ class DriftWatch:
         return (state_folder() / "drift.sqlite").exists()
 
     def _check(self) -> Report:
-        """Run the quick checks whose values a role keeps."""
-        kept = {check_id: check for check_id, check in self._app.checks().items() if check.remedy.role}
+        """Run the quick checks whose values a role of this profile keeps."""
+        import checks
+        from agent.engine.discovery import load_kept
+        from agent.provision.variables import sections
+
+        roles = [role for role, section in sections(self._app.resolved).items() if getattr(section, "enabled", True)]
+        kept = load_kept(checks, roles)
         return self._app.observe(kept, level="quick")[0]
 
 

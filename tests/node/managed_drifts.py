@@ -34,6 +34,7 @@ SERVICES = "/etc/systemd/system.conf.d/60-firstlight.conf"
 APT = "/etc/apt/apt.conf.d/60-firstlight"
 UNITS = "/etc/systemd/system"
 PROMETHEUS = "/etc/prometheus/firstlight"
+ALERTS = f"{PROMETHEUS}/rules/firstlight-alerts.yml"
 RELOAD = "; systemctl daemon-reload"
 REEXEC = "; systemctl daemon-reexec; sleep 2"
 
@@ -111,7 +112,7 @@ BY_ROLE: dict[str, list[tuple[str, str]]] = {
         ("container.toolkit-pin", "rm /etc/apt/preferences.d/60-firstlight-container-toolkit"),
     ],
     "monitoring": [
-        ("system.monitoring", edit(f"{PROMETHEUS}/rules/firstlight-alerts.yml", "s/severity: critical/severity: info/")),
+        ("system.monitoring", edit(ALERTS, "s/severity: critical/severity: info/")),
         ("system.monitoring", "systemctl disable -q --now prometheus-node-exporter.service"),
         ("system.monitoring", edit(f"{PROMETHEUS}/prometheus.yml", "s/9836/9837/")),
         ("system.monitoring", f"rm {UNITS}/prometheus-alertmanager.service.d/60-firstlight.conf" + RELOAD),

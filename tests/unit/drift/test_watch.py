@@ -203,3 +203,31 @@ def test_a_masked_recording_of_the_facts_names_nobody() -> None:
     app.__dict__["machine"] = machine
     assert app.drift.fingerprint.facts["group"] == {"docker": "alicia"}
     assert "alicia" not in str(recording_to_json(mask_secrets(machine.recording("box-7"))))
+
+
+def test_against_the_profile_a_warning_counts_when_a_role_would_change_something() -> None:
+    from agent.drift.look import Look
+    from agent.model.finding import CheckRun, Finding, Remedy, Report
+    from agent.model.verdict import Verdict
+
+    app = app_of(BOX)
+    findings = tuple(
+        Finding("a.b", verdict, "Says.", subject, "seen", "wanted", (), remedy)
+        for subject, verdict, remedy in (
+            ("role", Verdict.WARN, Remedy(role="driver")), ("steps", Verdict.WARN, Remedy(steps=("Do.",))),
+            ("broken", Verdict.FAIL, Remedy()), ("blind", Verdict.UNKNOWN, Remedy(role="driver")),
+        )
+    )
+    look = Look(app.machine, app.drift.name, known={}, last_look=0.0, runs=list)
+    report = Report("box", "p", "d", "quick", 0.0, 1.0, (CheckRun("a.b", "t", 0.1, findings),))
+    drifts, unseen = look.against_profile(report)
+    assert [(drift.key, drift.role) for drift in drifts] == [("a.b role", "driver"), ("a.b broken", "")]
+    assert set(unseen) == {"a.b"}
+
+
+def test_checks_of_a_role_that_is_off_are_no_drift_against_the_profile() -> None:
+    app = app_of({**BOX, "/etc/os-release": "ID=debian\nVERSION_ID=\"12\"\n"})
+    ran = {run.check for run in app.drift._check().runs}
+    assert "kernel.sysctl" in ran
+    assert not any(check.startswith(("driver.", "cuda.")) for check in ran)
+    assert "system.monitoring" not in ran
