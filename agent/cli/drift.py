@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         from agent.report.drift import render_drift
 
         sys.stdout.write(render_drift(report))
-    return _code(report)
+    return code_of(report)
 
 
 def _looked(app: App, args: argparse.Namespace) -> DriftReport:
@@ -139,7 +139,8 @@ def _who() -> str:
         return str(os.getuid())
 
 
-def _code(report: DriftReport) -> int:
+def code_of(report: DriftReport) -> int:
+    """Return 1 for drift, 2 when not everything could be compared, else 0."""
     if report.drifts:
         return ExitCode.FAILED
     return ExitCode.DEGRADED if report.unseen else ExitCode.OK

@@ -231,3 +231,17 @@ def test_checks_of_a_role_that_is_off_are_no_drift_against_the_profile() -> None
     assert "kernel.sysctl" in ran
     assert not any(check.startswith(("driver.", "cuda.")) for check in ran)
     assert "system.monitoring" not in ran
+
+
+def test_a_kept_look_is_told_to_the_exporter() -> None:
+    from agent.app import _with_drift
+    from agent.exporter.facts import Facts
+
+    app_of(BOX).drift.accept("handed over", "alice")
+    app_of(changed(), NOW + 9000).drift.look(against=("baseline",))
+    (told,) = _with_drift(Facts()).drift
+    assert (told.against, dict(told.items), told.finished) == ("baseline", {"package": 1, "group": 1}, NOW + 9000)
+    app_of(BOX, NOW + 9100).drift.look(against=("baseline",), only=("package",))
+    assert _with_drift(Facts()).drift == (told,)
+    app_of(BOX, NOW + 9200).drift.look(against=("baseline",))
+    assert [dict(each.items) for each in _with_drift(Facts()).drift] == [{}]
