@@ -183,6 +183,20 @@ class DriftWatch:
         return self._app.observe(kept, level="quick")[0]
 
 
+def between(before: Fingerprint, now: Fingerprint, ignore: Sequence[str], only: Sequence[str] = ()) -> DriftReport:
+    """Return what is different between two reports; by what stands in neither."""
+    from agent.drift.areas import OWN
+    from agent.drift.comparison import compare
+    from agent.model.drift import Drift
+
+    other = before.machine != now.machine
+    found, unseen = compare(before, now, ignore=ignore, left_out=OWN if other else frozenset())
+    earliest = 0.0 if other or before.taken > now.taken else before.taken
+    drifts = [Drift(before.machine, item.area, item.key, item.before, item.after, earliest=earliest)
+              for item in found if not only or item.area in only]
+    return DriftReport(now, tuple(drifts), unseen, ignore=tuple(ignore))
+
+
 def _named(drift: Drift, only: Sequence[str]) -> bool:
     check = drift.key.partition(" ")[0] if drift.area == "check" else ""
     return any(word in (drift.area, check, check.partition(".")[0]) for word in only)

@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare with this alone (default: profile and, once accepted, baseline)",
     )
     parser.add_argument(
+        "--of", metavar="FILE", help="with --against FILE: compare this report with it instead of this machine"
+    )
+    parser.add_argument(
         "--since", metavar="WHEN", help="what came or went since then: 2h, 3d, 2026-11-21, '2026-11-21 14:00'"
     )
     parser.add_argument("--accept", metavar="REASON", help="make the machine as it is now its baseline")
@@ -64,8 +67,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _looked(app: App, args: argparse.Namespace) -> DriftReport:
-    from agent.watch import BASELINE, PROFILE, load_fingerprint
+    from agent.watch import BASELINE, PROFILE, between, load_fingerprint
 
+    if args.of is not None:
+        if args.against in ("", PROFILE, BASELINE):
+            from agent.model.errors import UsageError
+
+            raise UsageError("drift: --of compares two reports", "name the earlier one: --against FILE")
+        before, now = load_fingerprint(args.against), load_fingerprint(args.of)
+        return between(before, now, app.resolved.profile.drift.ignore, options.only(args))
     save, facts, only = not args.no_save, args.facts, options.only(args)
     if args.against in ("", PROFILE, BASELINE):
         against = (args.against,) if args.against else (PROFILE, BASELINE)

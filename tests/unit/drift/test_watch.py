@@ -245,3 +245,20 @@ def test_a_kept_look_is_told_to_the_exporter() -> None:
     assert _with_drift(Facts()).drift == (told,)
     app_of(BOX, NOW + 9200).drift.look(against=("baseline",))
     assert [dict(each.items) for each in _with_drift(Facts()).drift] == [{}]
+
+
+def test_two_reports_are_compared_without_the_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from agent.drift.document import report_to_document
+    from agent.report.json import render_envelope
+
+    for name, files, clock in (("old", BOX, NOW), ("new", changed(), NOW + 9000)):
+        report = app_of(files, clock).drift.look(save=False, facts=True)
+        (tmp_path / name).write_text(render_envelope(report_to_document(report, facts=True), command="drift"))
+    words = ["drift", "--of", str(tmp_path / "new"), "--against", str(tmp_path / "old"), "--profile", "cpu-only"]
+    assert main([*words, "-o", "json"]) == 1
+    drifts = json.loads(capsys.readouterr().out)["data"]["drifts"]
+    assert {(each["key"], each["before"], each["after"], each["earliest"]) for each in drifts} == {
+        ("curl", "7.88.1-10", "7.88.1-11", NOW), ("docker", "", "eve", NOW)}
+    assert main([*words, "--only", "group"]) == 1
+    assert "curl" not in capsys.readouterr().out
+    assert main(["drift", "--of", str(tmp_path / "new")]) == 3
