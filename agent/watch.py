@@ -173,14 +173,14 @@ class DriftWatch:
         return (state_folder() / "drift.sqlite").exists()
 
     def _check(self) -> Report:
-        """Run the quick checks whose values a role of this profile keeps."""
+        """Run the checks whose values a role of this profile keeps, those that load the machine left out."""
         import checks
         from agent.engine.discovery import load_kept
         from agent.provision.variables import sections
 
         roles = [role for role, section in sections(self._app.resolved).items() if getattr(section, "enabled", True)]
         kept = load_kept(checks, roles)
-        return self._app.observe(kept, level="quick")[0]
+        return self._app.observe(kept, level="standard")[0]
 
 
 def between(before: Fingerprint, now: Fingerprint, ignore: Sequence[str], only: Sequence[str] = ()) -> DriftReport:
