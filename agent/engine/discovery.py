@@ -48,20 +48,27 @@ def load_kept(package: ModuleType, roles: Collection[str]) -> dict[str, Check[An
     """Return the checks of a package that one of these roles repairs, by id; the others are not imported.
 
     Which role a check names is read from its text: importing them all would cost more than looking at the machine.
+    One that has no text (only compiled) is imported and asked.
     """
-    modules = find_check_modules(package)
-    return {check_id: _load(name) for check_id, name in modules.items() if _role_in(package, name) in roles}
+    found = {}
+    for check_id, name in find_check_modules(package).items():
+        role = _role_in(package, name)
+        if role is None:
+            role = _load(name).remedy.role or ""
+        if role in roles:
+            found[check_id] = _load(name)
+    return found
 
 
-def _role_in(package: ModuleType, module_name: str) -> str:
-    """Return the role in the declaration at a check file's end, "" without one or without the text."""
+def _role_in(package: ModuleType, module_name: str) -> str | None:
+    """Return the role in the declaration at a check file's end, "" without one; None where the text is not there."""
     path = f"{module_name.removeprefix(package.__name__).replace('.', '/')}.py"
     for folder in package.__path__:
         with suppress(OSError):
             declared = Path(folder + path).read_text(encoding="utf-8").rpartition("\nCHECK = Check(")[2]
             match = _ROLE.search(declared)
             return match[1] if match else ""
-    return ""
+    return None
 
 
 def select_ids(ids: Mapping[str, object] | Iterable[str], only: Iterable[str]) -> tuple[str, ...]:

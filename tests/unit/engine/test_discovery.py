@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import py_compile
 import sys
 import types
 from pathlib import Path
@@ -97,3 +98,12 @@ def test_a_check_no_wanted_role_repairs_is_not_even_imported(package, tmp_path):
     (tmp_path / "made_checks/kernel/trap.py").write_text("raise SystemExit('imported')\n")
     assert list(load_kept(package, ["swap"])) == ["kernel.swap"]
     assert load_kept(package, ["sysctl"]) == {}
+
+
+def test_a_check_without_its_text_is_imported_and_asked(package, tmp_path):
+    kept = tmp_path / "made_checks/kernel/swap.py"
+    kept.write_text(GOOD.replace("'w',", "'w', remedy=Remedy(role='swap'),").replace(
+        "import Check\n", "import Check\nfrom agent.model.finding import Remedy\n"))
+    py_compile.compile(str(kept), cfile=f"{kept}c")
+    kept.unlink()
+    assert list(load_kept(package, ["swap"])) == ["kernel.swap"]
