@@ -262,3 +262,21 @@ def test_two_reports_are_compared_without_the_machine(tmp_path: Path, capsys: py
     assert main([*words, "--only", "group"]) == 1
     assert "curl" not in capsys.readouterr().out
     assert main(["drift", "--of", str(tmp_path / "new")]) == 3
+
+
+def test_the_timers_look_is_kept_published_and_told_to_the_journal(
+    monkeypatch: pytest.MonkeyPatch, apart: Path
+) -> None:
+    import agent.app
+    from agent.systemd import journal
+
+    app_of(BOX).drift.accept("handed over", "alice")
+    told: list[dict[str, str]] = []
+    monkeypatch.setattr(agent.app, "App", lambda: app_of(changed(), NOW + 9000))
+    monkeypatch.setattr(journal, "send", lambda fields: told.append(fields) is None)
+    assert main(["systemd", "look", "drift"]) == 1
+    lines = {line["FIRSTLIGHT_DRIFT_KEY"]: line for line in told if line.get("FIRSTLIGHT_DRIFT_AGAINST") == "baseline"}
+    after = {key: line["FIRSTLIGHT_DRIFT_AFTER"] for key, line in lines.items()}
+    assert after == {"curl": "7.88.1-11", "docker": "eve"}
+    assert told[-1]["FIRSTLIGHT_DRIFTS"] == str(len(told) - 1)
+    assert json.loads((apart / "state/public/drift.json").read_text())["looks"][-1]["against"] == "baseline"
