@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-_ROLE = re.compile(r'^    remedy=Remedy\(role="(\w+)"', re.MULTILINE)
+_ROLE = re.compile(rb'^    remedy=Remedy\(role="(\w+)"', re.MULTILINE)
 
 
 def find_check_modules(package: ModuleType) -> dict[str, str]:
@@ -65,9 +65,9 @@ def _role_in(package: ModuleType, module_name: str) -> str | None:
     path = f"{module_name.removeprefix(package.__name__).replace('.', '/')}.py"
     for folder in package.__path__:
         with suppress(OSError):
-            declared = Path(folder + path).read_text(encoding="utf-8").rpartition("\nCHECK = Check(")[2]
+            declared = Path(folder + path).read_bytes().rpartition(b"\nCHECK = Check(")[2]
             match = _ROLE.search(declared)
-            return match[1] if match else ""
+            return match[1].decode() if match else ""
     return None
 
 
