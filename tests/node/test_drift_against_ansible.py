@@ -19,7 +19,7 @@ from tests.node.profiles import prepare
 from tests.node.test_drift_command import PROFILE as WATCHED
 
 PROFILE = WATCHED | {"system": WATCHED["system"] | {"monitoring": {"enabled": True}}}
-pytestmark = [pytest.mark.node, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(3000)]
 MEASURE = (Path(__file__).parents[1] / "benchmarks/measure.py").read_text()
 FIRSTLIGHT = "/opt/firstlight/bin/firstlight"
 MUCH = 20
@@ -32,7 +32,7 @@ def converged_image(image: str) -> Iterator[str]:
     name = image.replace("product", "managed")
     with fresh_node(image) as node:
         prepare(node, PROFILE)
-        ran = node.firstlight("apply", "--yes", "-o", "json")
+        ran = node.firstlight("apply", "--yes", "-o", "json", timeout_s=2400)
         assert ran.code == 0, str(ran)
         node.write("/opt/measure.py", MEASURE)
         shell(["docker", "commit", "-c", 'CMD ["/sbin/init"]', node.name, name])
