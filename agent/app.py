@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.check import Check
     from agent.config.profiles import Choice
     from agent.engine.pool import Results
+    from agent.exporter.facts import Facts
     from agent.exporter.serving import Service
     from agent.images.shelf import Shelf
     from agent.machine.api import Machine
@@ -237,7 +238,7 @@ class App:
         from agent.state.reading import Watcher
 
         hostname = self.machine.read("/proc/sys/kernel/hostname").strip()
-        return Service(LocalMachine, HistoryLook(Watcher(state_folder(), hostname)), every_s)
+        return Service(LocalMachine, HistoryLook(Watcher(state_folder(), hostname), _with_drift), every_s)
 
     @functools.cached_property
     def drift(self) -> DriftWatch:
@@ -261,3 +262,16 @@ class App:
         profile = self.resolved.profile.model_dump(mode="json", by_alias=True)
         answers = merge_answers(remembered.answers, results.answers)
         return Recording(remembered.clock(), self.hardware.hostname, answers, profile)
+
+
+def _with_drift(facts: Facts) -> Facts:
+    """Return the facts with the last looks for drift."""
+    from dataclasses import replace
+
+    from agent.exporter.facts import DriftFact
+    from agent.state.drift_summary import load_summaries
+    from agent.state.folder import state_folder
+
+    looks = load_summaries(state_folder())
+    return replace(facts, drift=tuple(
+        DriftFact(look.against, tuple(look.items.items()), look.fingerprint, look.finished) for look in looks))

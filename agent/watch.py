@@ -120,9 +120,19 @@ class DriftWatch:
             ]
             drifts = [drift for drift in report.drifts if drift.against in (PROFILE, BASELINE)]
             self.store.note(report.fingerprint.machine, report.fingerprint.taken, drifts, gone)
+            self._summarised(report)
         except StateError as error:
             warn(f"the drifts are not kept: {error.message}")
         return replace(report, ended=tuple(gone))
+
+    def _summarised(self, report: DriftReport) -> None:
+        """Write what the exporter tells of this look. Raises StateError."""
+        from agent.state.drift_summary import summarise, write_summaries
+        from agent.state.folder import state_folder
+
+        looked = [name for name in report.against if name == PROFILE or (name == BASELINE and report.baseline)]
+        looks = [summarise(name, report.drifts, report.fingerprint.taken) for name in looked]
+        write_summaries(state_folder(), looks)
 
     def _new_look(self, baseline: Baseline | None, now: Fingerprint) -> Look:
         from agent.drift.look import Look
@@ -163,9 +173,28 @@ class DriftWatch:
         return (state_folder() / "drift.sqlite").exists()
 
     def _check(self) -> Report:
-        """Run the quick checks whose values a role keeps."""
-        kept = {check_id: check for check_id, check in self._app.checks().items() if check.remedy.role}
-        return self._app.observe(kept, level="quick")[0]
+        """Run the checks whose values a role of this profile keeps, those that load the machine left out."""
+        import checks
+        from agent.engine.discovery import load_kept
+        from agent.provision.variables import sections
+
+        roles = [role for role, section in sections(self._app.resolved).items() if getattr(section, "enabled", True)]
+        kept = load_kept(checks, roles)
+        return self._app.observe(kept, level="standard")[0]
+
+
+def between(before: Fingerprint, now: Fingerprint, ignore: Sequence[str], only: Sequence[str] = ()) -> DriftReport:
+    """Return what is different between two reports; by what stands in neither."""
+    from agent.drift.areas import OWN
+    from agent.drift.comparison import compare
+    from agent.model.drift import Drift
+
+    other = before.machine != now.machine
+    found, unseen = compare(before, now, ignore=ignore, left_out=OWN if other else frozenset())
+    earliest = 0.0 if other or before.taken > now.taken else before.taken
+    drifts = [Drift(before.machine, item.area, item.key, item.before, item.after, earliest=earliest)
+              for item in found if not only or item.area in only]
+    return DriftReport(now, tuple(drifts), unseen, ignore=tuple(ignore))
 
 
 def _named(drift: Drift, only: Sequence[str]) -> bool:

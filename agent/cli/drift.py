@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare with this alone (default: profile and, once accepted, baseline)",
     )
     parser.add_argument(
+        "--of", metavar="FILE", help="with --against FILE: compare this report with it instead of this machine"
+    )
+    parser.add_argument(
         "--since", metavar="WHEN", help="what came or went since then: 2h, 3d, 2026-11-21, '2026-11-21 14:00'"
     )
     parser.add_argument("--accept", metavar="REASON", help="make the machine as it is now its baseline")
@@ -60,12 +63,19 @@ def run(args: argparse.Namespace) -> int:
         from agent.report.drift import render_drift
 
         sys.stdout.write(render_drift(report))
-    return _code(report)
+    return code_of(report)
 
 
 def _looked(app: App, args: argparse.Namespace) -> DriftReport:
-    from agent.watch import BASELINE, PROFILE, load_fingerprint
+    from agent.watch import BASELINE, PROFILE, between, load_fingerprint
 
+    if args.of is not None:
+        if args.against in ("", PROFILE, BASELINE):
+            from agent.model.errors import UsageError
+
+            raise UsageError("drift: --of compares two reports", "name the earlier one: --against FILE")
+        before, now = load_fingerprint(args.against), load_fingerprint(args.of)
+        return between(before, now, app.resolved.profile.drift.ignore, options.only(args))
     save, facts, only = not args.no_save, args.facts, options.only(args)
     if args.against in ("", PROFILE, BASELINE):
         against = (args.against,) if args.against else (PROFILE, BASELINE)
@@ -139,7 +149,8 @@ def _who() -> str:
         return str(os.getuid())
 
 
-def _code(report: DriftReport) -> int:
+def code_of(report: DriftReport) -> int:
+    """Return 1 for drift, 2 when not everything could be compared, else 0."""
     if report.drifts:
         return ExitCode.FAILED
     return ExitCode.DEGRADED if report.unseen else ExitCode.OK

@@ -7,10 +7,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from agent.cli import options, terminal
+from agent.cli.drift import code_of as drift_code
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
+    from agent.app import App
     from agent.systemd.installation import Outcome
 
 # Not 1 or 2: a unit with SuccessExitStatus=1 2 takes them for success of its ExecCondition, too.
@@ -19,9 +22,10 @@ ACTIONS = {
     "install": "write, verify and start the units; a second time changes nothing",
     "status": "show the timers, their last results and the last reports",
     "remove": "stop the units and leave nothing of them behind",
-    "look": "what a timer runs: check, keep the report, tell the journal",
+    "look": "what a timer runs: check, or look for drift; keep what was found, tell the journal",
     "idle": f"whether no GPU is at work: exit code 0, else {BUSY}",
 }
+DRIFT = "drift"
 LISTEN = "127.0.0.1:9836"
 
 
@@ -29,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("action", choices=ACTIONS, metavar="ACTION",
                         help="; ".join(f"{name}: {meaning}" for name, meaning in ACTIONS.items()))
-    parser.add_argument("level", nargs="?", choices=options.LEVELS, default="quick", metavar="LEVEL",
-                        help="of look: quick, standard or deep")
+    parser.add_argument("level", nargs="?", choices=(*options.LEVELS, DRIFT), default="quick", metavar="LEVEL",
+                        help="of look: quick, standard, deep or drift")
     parser.add_argument("--listen", metavar="HOST:PORT", default=LISTEN,
                         help=f"where the exporter listens ({LISTEN}: this machine alone)")
     parser.add_argument("--allow-disruption", action="store_true", help="reload systemd while a GPU is at work")
@@ -117,24 +121,44 @@ def _last_results() -> list[tuple[str, float, str]]:
 
 def _look(args: argparse.Namespace) -> int:
     from agent.app import App
-    from agent.model.errors import StateError
+
+    return _look_for_drift(App()) if args.level == DRIFT else _look_by_checks(App(), args.level)
+
+
+def _look_by_checks(app: App, level: str) -> int:
     from agent.model.verdict import exit_code
     from agent.report.words import tally
+    from agent.systemd import journal
+
+    report = app.check(level=level)
+    app.keep(report, terminal.warn)
+    _tell(journal.report_lines(report, tally(report)))
+    return exit_code(finding.verdict for finding in report.findings)
+
+
+def _look_for_drift(app: App) -> int:
+    from agent.systemd import journal
+    from agent.watch import BASELINE, PROFILE
+
+    report = app.drift.look(against=(PROFILE, BASELINE), warn=terminal.warn)
+    _tell(journal.drift_lines(report))
+    return drift_code(report)
+
+
+def _tell(lines: Iterable[dict[str, str]]) -> None:
+    """Let the exporter see what was kept, and write the lines to the journal; to stderr where there is none."""
+    from agent.model.errors import StateError
     from agent.state.folder import state_folder
     from agent.systemd import journal
     from agent.systemd.publish import publish
 
-    app = App()
-    report = app.check(level=args.level)
-    app.keep(report, terminal.warn)
     try:
         publish(state_folder())
     except StateError as error:
         terminal.warn(error.message)
-    for fields in journal.report_lines(report, tally(report)):
+    for fields in lines:
         if not journal.send(fields):
             print(fields["MESSAGE"], file=sys.stderr)
-    return exit_code(finding.verdict for finding in report.findings)
 
 
 def _idle(args: argparse.Namespace) -> int:

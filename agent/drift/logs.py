@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
 
 DPKG_LOGS = ("/var/log/dpkg.log.1", "/var/log/dpkg.log")
-APT_LOGS = ("/var/log/apt/history.log",)
+APT_LOGS = ("/var/log/apt/history.log.1.gz", "/var/log/apt/history.log")  # rotated monthly, and packed at once
 JOURNAL_ARGV = (
     "journalctl",
     "-q",
@@ -170,8 +170,20 @@ def _time(text: str, zone: tzinfo | None) -> float:
 
 def _text(machine: Machine, path: str) -> str:
     try:
+        if path.endswith(".gz"):
+            return _unpacked(machine.read_bytes(path, limit_bytes=_LIMIT_BYTES))
         return machine.read(path, limit_bytes=_LIMIT_BYTES)
     except Unobservable:
+        return ""
+
+
+def _unpacked(packed: bytes) -> str:
+    """Return at most 16 MiB of a gzip file's text; nothing of a damaged one."""
+    import zlib
+
+    try:
+        return zlib.decompressobj(wbits=31).decompress(packed, _LIMIT_BYTES).decode(errors="replace")
+    except zlib.error:
         return ""
 
 

@@ -80,15 +80,21 @@ class Look:
         return drifts, unseen
 
     def against_profile(self, report: Report) -> tuple[list[Drift], dict[str, str]]:
-        """Return the failed findings that a role repairs as drifts, and what could not be looked at."""
+        """Return what is not as the profile says as drifts, and what could not be looked at.
+
+        A warning counts when a role would change something about it.
+        """
         unseen = {
             finding.check: finding.summary
             for finding in report.findings
             if finding.verdict is Verdict.UNKNOWN
         }
-        return [
-            self._from_finding(finding) for finding in report.findings if finding.verdict is Verdict.FAIL
-        ], unseen
+        wrong = (
+            finding
+            for finding in report.findings
+            if finding.verdict is Verdict.FAIL or (finding.verdict is Verdict.WARN and finding.remedy.role)
+        )
+        return [self._from_finding(finding) for finding in wrong], unseen
 
     def _from_finding(self, finding: Finding) -> Drift:
         key = f"{finding.check} {finding.subject}".strip()

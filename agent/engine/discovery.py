@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.check import Check
 from agent.model.errors import FirstlightError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from types import ModuleType
     from typing import Any
+
+_ROLE = re.compile(rb'^    remedy=Remedy\(role="(\w+)"', re.MULTILINE)
 
 
 def find_check_modules(package: ModuleType) -> dict[str, str]:
@@ -37,6 +42,33 @@ def load_checks(package: ModuleType, only: Iterable[str] = ()) -> dict[str, Chec
     """
     modules = find_check_modules(package)
     return {check_id: _load(modules[check_id]) for check_id in select_ids(modules, only)}
+
+
+def load_kept(package: ModuleType, roles: Collection[str]) -> dict[str, Check[Any]]:
+    """Return the checks of a package that one of these roles repairs, by id; the others are not imported.
+
+    Which role a check names is read from its text: importing them all would cost more than looking at the machine.
+    One that has no text (only compiled) is imported and asked.
+    """
+    found = {}
+    for check_id, name in find_check_modules(package).items():
+        role = _role_in(package, name)
+        if role is None:
+            role = _load(name).remedy.role or ""
+        if role in roles:
+            found[check_id] = _load(name)
+    return found
+
+
+def _role_in(package: ModuleType, module_name: str) -> str | None:
+    """Return the role in the declaration at a check file's end, "" without one; None where the text is not there."""
+    path = f"{module_name.removeprefix(package.__name__).replace('.', '/')}.py"
+    for folder in package.__path__:
+        with suppress(OSError):
+            declared = Path(folder + path).read_bytes().rpartition(b"\nCHECK = Check(")[2]
+            match = _ROLE.search(declared)
+            return match[1].decode() if match else ""
+    return None
 
 
 def select_ids(ids: Mapping[str, object] | Iterable[str], only: Iterable[str]) -> tuple[str, ...]:

@@ -33,7 +33,10 @@ class Head:
 
 
 def load_head(file: Path) -> Head:
-    """Return the head of a report. Raises FirstlightError that starts with the file's name."""
+    """Return the head of a report; the machine goes by the file's name, as in the inventory it was asked by.
+
+    Hostnames need not be unique in a fleet. Raises FirstlightError that starts with the file's name.
+    """
     with file.open("rb") as stream:
         text = stream.read(_HEAD_BYTES).decode("utf-8", errors="replace")
     match = _START.match(text)
@@ -44,7 +47,7 @@ def load_head(file: Path) -> Head:
     if not told:
         told = load_report(file).get("head") or {}
     try:
-        return head_of(str(told["machine"]), told, file)
+        return head_of(file.stem, told, file)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FirstlightError(
             f"{file}: not a drift report: {type(error).__name__}: {error}",

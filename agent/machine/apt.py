@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 STATUS_FILE = "/var/lib/dpkg/status"
 UPDATES_FOLDER = "/var/lib/dpkg/updates"
 BLACKLIST = "Unattended-Upgrade::Package-Blacklist"
+LOCK_TIMEOUT = "DPkg::Lock::Timeout"
 _LIMIT_BYTES = 64 << 20
 
 
@@ -75,11 +76,21 @@ def observe_interrupted(machine: Machine) -> tuple[str, ...]:
         return ()
 
 
-def blacklist_argv() -> tuple[str, ...]:
-    """Return the command that prints the blacklist of unattended-upgrades, one entry a line."""
-    return ("apt-config", "dump", "--no-empty", "--format", "%v%n", BLACKLIST)
+def settings_argv() -> tuple[str, ...]:
+    """Return the command that prints the settings of apt that a profile makes, `KEY VALUE` a line."""
+    return ("apt-config", "dump", "--no-empty", "--format", "%f %v%n", LOCK_TIMEOUT, BLACKLIST)
+
+
+def observe_settings(machine: Machine) -> dict[str, tuple[str, ...]]:
+    """Return the values of each setting, as apt itself reads its configuration; a list's key ends in `::`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in machine.run(settings_argv()).out.splitlines():
+        key, blank, value = line.partition(" ")
+        if blank:
+            found[key] = (*found.get(key, ()), value)
+    return found
 
 
 def observe_blacklist(machine: Machine) -> tuple[str, ...]:
-    """Return the patterns unattended-upgrades never upgrades, as apt itself reads its configuration."""
-    return tuple(line for line in machine.run(blacklist_argv()).out.splitlines() if line)
+    """Return the patterns unattended-upgrades never upgrades."""
+    return observe_settings(machine).get(f"{BLACKLIST}::", ())

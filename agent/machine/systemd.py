@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.model.errors import Missing, Unobservable
@@ -28,6 +29,7 @@ PROPERTIES = (
     "MemoryMax", "MemoryMin", "LimitNOFILE", "LimitNOFILESoft",
 )
 UNLIMITED = "infinity"
+ROOTS = tuple(f"{root}/systemd" for root in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
 
 
 def units_argv(names: Sequence[str] = UNITS) -> tuple[str, ...]:
@@ -56,6 +58,24 @@ def observe_manager(machine: Machine) -> Properties:
     _require_systemd(machine)
     argv = ("systemctl", "show", "-p", "DefaultLimitNOFILE,DefaultLimitNOFILESoft")
     return parse_properties(machine.run(argv).out)
+
+
+def observe_manager_files(machine: Machine, name: str) -> dict[str, str]:
+    """Return what the files of a manager (`system`, `user`) say in [Manager], in systemd's order: by name, /etc first.
+
+    Source: systemd-system.conf(5).
+    """
+    places: dict[str, str] = {}
+    for root in reversed(ROOTS):
+        with suppress(Missing):
+            names = machine.listing(f"{root}/{name}.conf.d")
+            places |= {each: f"{root}/{name}.conf.d/{each}" for each in names if each.endswith(".conf")}
+    found: dict[str, str] = {}
+    for path in (f"/etc/systemd/{name}.conf", *(places[each] for each in sorted(places))):
+        with suppress(Missing):
+            values = parse_unit(machine.read(path))
+            found |= {key: value for (section, key), value in values.items() if section == "Manager"}
+    return found
 
 
 def _require_systemd(machine: Machine) -> None:

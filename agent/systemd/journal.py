@@ -11,6 +11,7 @@ from agent.model.verdict import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from agent.model.drift import Drift, DriftReport
     from agent.model.finding import Finding, Report
 
 SOCKET = "/run/systemd/journal/socket"
@@ -52,6 +53,29 @@ def _finding(finding: Finding, report: Report) -> dict[str, str]:
         "FIRSTLIGHT_EXPECTED": finding.expected,
     }
     return {name: value for name, value in fields.items() if value}
+
+
+def drift_lines(report: DriftReport) -> Iterator[dict[str, str]]:
+    """Yield the fields of one line per drift, per drift that is gone, and one for the whole look."""
+    for drift in report.drifts:
+        now = f"{drift.before or 'absent'} → {drift.after or 'absent'}"
+        yield _told(drift, f"drift from the {drift.against}: {drift.area} {drift.key}: {drift.summary or now}", 4) | {
+            name: value for name, value in {
+                "FIRSTLIGHT_DRIFT_BEFORE": drift.before, "FIRSTLIGHT_DRIFT_AFTER": drift.after,
+                "FIRSTLIGHT_DRIFT_CAUSE": drift.cause,
+                "FIRSTLIGHT_DRIFT_CHANGED": "" if drift.changed is None else f"{drift.changed:.3f}"}.items() if value}
+    for kept in report.ended:
+        yield _told(kept.drift, f"gone: {kept.drift.area} {kept.drift.key}, put back {kept.put_back}", 6)
+    count = len(report.drifts)
+    blind = f", {len(report.unseen)} not compared" if report.unseen else ""
+    yield {"MESSAGE": f"drift: {count or 'no'} drift{'' if count == 1 else 's'}{blind}",
+           "PRIORITY": "4" if count or report.unseen else "6", "FIRSTLIGHT_DRIFTS": str(count),
+           "FIRSTLIGHT_PROFILE": report.fingerprint.profile}
+
+
+def _told(drift: Drift, message: str, priority: int) -> dict[str, str]:
+    return {"MESSAGE": message, "PRIORITY": str(priority), "FIRSTLIGHT_DRIFT_AREA": drift.area,
+            "FIRSTLIGHT_DRIFT_KEY": drift.key, "FIRSTLIGHT_DRIFT_AGAINST": drift.against}
 
 
 def _field(name: str, value: str) -> bytes:

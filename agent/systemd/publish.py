@@ -1,7 +1,7 @@
-"""The part of the history that the unprivileged exporter may see, in a file of its own.
+"""The part of the history that the unprivileged exporter may see, in files of its own.
 
 SQLite cannot read a write-ahead-log database without the right to write beside it, and the exporter has none. So root
-writes a small copy of the newest entries after each scheduled look, whole or not at all.
+writes a small copy of the newest entries, and the last looks for drift, after each scheduled look, whole or not at all.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from contextlib import closing
 from pathlib import Path
 
 from agent.model.errors import StateError
+from agent.state.atomic import write_atomic
+from agent.state.drift_summary import FILE as DRIFT
 
 FOLDER, FILE = "public", "history.sqlite"
 KEPT = 40  # newest entries, and beyond them the newest of every kind and level
@@ -37,6 +39,8 @@ def publish(state: Path) -> Path:
             _copy(source, new)
             new.chmod(0o644)
             new.replace(folder / FILE)
+        if (state / DRIFT).exists():
+            write_atomic(folder / DRIFT, (state / DRIFT).read_text(encoding="utf-8"), 0o644)
     except OSError as error:
         raise StateError(f"{folder}: cannot be written: {error.strerror}") from error
     except sqlite3.Error as error:

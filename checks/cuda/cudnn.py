@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.check import Check, Outcome, failed, not_applicable, passed, warned
 from agent.machine.cuda import CudnnFiles, observe_cudnn, observe_toolkits
 from agent.matrix.version import begins
-from agent.model.finding import Evidence
+from agent.model.finding import Evidence, Remedy
 from checks.cuda import repair
 
 if TYPE_CHECKING:
@@ -80,4 +80,5 @@ CHECK = Check(
         "like a broken card.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="cudnn"),
 )

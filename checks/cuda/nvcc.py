@@ -89,4 +89,5 @@ CHECK = Check(
         "accepts.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="cuda"),
 )

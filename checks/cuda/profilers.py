@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.apt import installed, observe_packages
 from agent.model.errors import Missing
-from agent.model.finding import Evidence
+from agent.model.finding import Evidence, Remedy
 from checks.cuda import repair
 
 if TYPE_CHECKING:
@@ -65,4 +65,5 @@ CHECK = Check(
     why="Why a job is slow is measured, not guessed; on the day it is needed nobody wants to look for the profiler.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="profilers"),
 )

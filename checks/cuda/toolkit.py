@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from agent.check import Check, Outcome, failed, not_applicable, passed, warned
 from agent.machine.cuda import LINK, Toolkits, observe_toolkits
 from agent.matrix.version import begins
-from agent.model.finding import Evidence
+from agent.model.finding import Evidence, Remedy
 from checks.cuda import NONE_ASKED, repair
 
 if TYPE_CHECKING:
@@ -63,4 +63,5 @@ CHECK = Check(
         "everybody's build.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="cuda"),
 )

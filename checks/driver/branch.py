@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, passed, warned
 from agent.matrix.tables import Matrix
+from agent.model.finding import Remedy
 from checks.driver import Site, installed_version, observe_site, parts, repair, without_driver
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def judge(seen: Site, profile: ResolvedProfile) -> list[Outcome]:
         since = f" ({row.end_of_life})" if row.end_of_life else ""
         return [warned(f"Driver branch {branch} has ended{since}: it gets no fixes any more, not even for security.",
                        seen=version, expected=f"a supported branch: {_supported()}", evidence=evidence,
-                       remedy=repair(profile, f"Set gpu.driver.branch in the profile to one of {_supported()}."))]
+                       remedy=Remedy(steps=(f"Set gpu.driver.branch in the profile to one of {_supported()}.",)))]
     return [passed(f"Driver {version}: branch {branch}{_told(row)}.", seen=str(branch), expected=wanted or "",
                    evidence=evidence)]
 
@@ -56,4 +57,5 @@ CHECK = Check(
     why="CUDA, frameworks and the vendor's support follow the branch; a branch that ended gets no security fixes.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="driver"),
 )

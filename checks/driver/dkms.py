@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, warned
 from agent.machine.dkms import Registered, has_headers, observe_dkms
-from agent.model.finding import Evidence
+from agent.model.finding import Evidence, Remedy
 from checks.driver import Site, does_not_build, observe_site, repair
 
 if TYPE_CHECKING:
@@ -77,4 +77,5 @@ CHECK = Check(
         "until the reboot.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="driver"),
 )

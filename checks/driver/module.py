@@ -87,4 +87,5 @@ CHECK = Check(
         "overnight.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="driver"),
 )

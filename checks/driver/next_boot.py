@@ -130,4 +130,5 @@ CHECK = Check(
         "wanted to start a job.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="driver"),
 )

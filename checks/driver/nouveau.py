@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.modprobe import Line, blocking, observe_lines
 from agent.machine.pci import bound_driver
-from agent.model.finding import Evidence
+from agent.model.finding import Evidence, Remedy
 from checks.driver import Site, observe_site, repair
 
 if TYPE_CHECKING:
@@ -58,4 +58,5 @@ CHECK = Check(
         "started again.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="driver"),
 )

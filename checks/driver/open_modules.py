@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, passed, unknown
+from agent.model.finding import Remedy
 from checks.driver import Site, find_card, observe_site, parts, repair, without_driver
 
 if TYPE_CHECKING:
@@ -55,4 +56,5 @@ CHECK = Check(
         "proprietary ones only; the wrong ones load and show no GPU.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="driver"),
 )

@@ -111,4 +111,5 @@ CHECK = Check(
         "an unpinned branch moves by itself.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="driver"),
 )

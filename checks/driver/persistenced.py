@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown, warned
 from agent.machine.gpu import observe_cards
 from agent.machine.systemd import observe_unit_files, observe_units
-from agent.model.finding import Evidence
+from agent.model.finding import Evidence, Remedy
 from checks.driver import Site, observe_site, repair, without_driver
 
 if TYPE_CHECKING:
@@ -82,4 +82,5 @@ CHECK = Check(
         "are lost in between.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="driver"),
 )

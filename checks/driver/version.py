@@ -9,7 +9,7 @@ from agent.matrix.rules import DriverChoice, driver_drives
 from agent.matrix.tables import Matrix
 from agent.matrix.verdicts import Answer
 from agent.matrix.version import order
-from agent.model.finding import Evidence
+from agent.model.finding import Evidence, Remedy
 from checks.driver import Site, find_card, installed_version, observe_site, repair, without_driver
 
 if TYPE_CHECKING:
@@ -65,4 +65,5 @@ CHECK = Check(
         "are known to lose memory or crash on one kind of card.",
     observe=observe,
     judge=judge,
+    remedy=Remedy(role="driver"),
 )

@@ -6,18 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.check import Check, Level, Outcome, failed, not_applicable, passed, unknown
-from agent.images.catalogue import load_catalogue
-from agent.images.fit import choose, observe_host
-from agent.images.reference import Reference, parse_reference
 from agent.machine.docker import engine_runs
 from agent.machine.docker_images import LocalImage, observe_images
-from agent.machine.hardware import observe_hardware
-from agent.matrix.tables import Matrix
 from agent.model.errors import UsageError
 from agent.model.finding import Evidence, Remedy
-from agent.resources import images
 
 if TYPE_CHECKING:
+    from agent.images.reference import Reference
     from agent.machine.api import Machine
     from agent.model.profile import ResolvedProfile
 
@@ -43,12 +38,21 @@ class Seen:
 
 
 def observe(machine: Machine, profile: ResolvedProfile) -> Seen | None:
-    """Resolve the profile's words for this machine; ask the engine while it runs."""
+    """Resolve the profile's words for this machine; ask the engine while it runs.
+
+    The catalogue and the matrix are imported only where images are wanted: drift looks with this check every time.
+    """
     section = profile.profile.images
     if not (section.enabled and section.pull):
         return None
     if not engine_runs(machine):
         return Seen(False)
+    from agent.images.catalogue import load_catalogue
+    from agent.images.fit import choose, observe_host
+    from agent.machine.hardware import observe_hardware
+    from agent.matrix.tables import Matrix
+    from agent.resources import images
+
     matrix, catalogue = Matrix(), load_catalogue()
     host = observe_host(machine, observe_hardware(machine), matrix)
     wants = []
@@ -83,6 +87,8 @@ def _judged(want: Want, seen: Seen) -> Outcome:
         made = Remedy(steps=(f"docker build -t {name} {want.build}",)) if want.build else None
         return failed(f"{name} is {is_here}.", subject=name, seen=is_here, expected=f"here for {seen.host}",
                       evidence=evidence, remedy=made)
+    from agent.images.reference import parse_reference
+
     held = {parse_reference(text).digest for text in here.digests}
     if digest and digest not in held:
         return failed(f"{name} is here, but not with the pinned digest.", subject=name,

@@ -1,13 +1,16 @@
-"""The backup jobs of the profile: scheduled, last run good, and to another filesystem."""
+"""The backup jobs of the profile: scheduled as it says, last run good, and to another filesystem."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, warned
 from agent.machine.mounts import containing_mount, observe_mounts
-from agent.machine.systemd import Properties, observe_units
+from agent.machine.systemd import Properties, observe_units, parse_unit
+from agent.model.errors import Missing
 from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
@@ -17,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Units by name, and for each job whether source and destination are on the same filesystem."""
+    """Units by name; for each job whether both ends are on one filesystem; what each unit's own file says."""
 
     units: dict[str, Properties]
     same_filesystem: dict[str, bool]
+    files: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
 
 
 def observe(machine: Machine, profile: ResolvedProfile) -> Seen | None:
@@ -36,7 +40,12 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen | None:
         same[job.name] = (
             source is not None and destination is not None and source.device == destination.device
         )
-    return Seen(observe_units(machine, names), same)
+    units = observe_units(machine, names)
+    files = {}
+    for name, unit in units.items():
+        with suppress(Missing):  # deleted, and systemd has not noticed
+            files[name] = parse_unit(machine.read(unit.get("FragmentPath") or f"/etc/systemd/system/{name}"))
+    return Seen(units, same, files)
 
 
 def units_of(job: BackupJob) -> tuple[str, str]:
@@ -68,6 +77,10 @@ def judge_job(job: BackupJob, seen: Seen) -> Outcome:
             expected="active, enabled",
             evidence=evidence,
         )
+    if wrong := [*written_otherwise(job, seen), *not_taken_over(job, seen)]:
+        told = "; ".join(wrong)
+        return failed(f"Backup {job.name} is not set up as the profile says: {told}.", subject=job.name,
+                      seen=told, expected=f"{job.source} to {job.destination}, {job.schedule}", evidence=evidence)
     if service.get("Result") != "success":
         return failed(f"The last backup {job.name} failed ({service.get('Result')}).", subject=job.name,
                       seen=service.get("Result", ""), expected="success", evidence=evidence,
@@ -84,6 +97,30 @@ def judge_job(job: BackupJob, seen: Seen) -> Outcome:
     ended = service.get("ExecMainExitTimestamp") or ""
     last = f"last run good, {ended}" if ended else "not run yet since boot"
     return passed(f"Backup {job.name} is scheduled; {last}.", subject=job.name, evidence=evidence)
+
+
+def written_otherwise(job: BackupJob, seen: Seen) -> list[str]:
+    """Return what the units' files say otherwise than the profile: the schedule, what is copied, what is deleted."""
+    timer, service = (seen.files.get(name, {}) for name in units_of(job))
+    schedule = timer.get(("Timer", "OnCalendar"), "")
+    wrong = [] if schedule == job.schedule else [f"its schedule is {schedule or 'missing'}"]
+    command = service.get(("Service", "ExecStart"), "")
+    try:
+        words = [word.replace("$$", "$").replace("%%", "%") for word in shlex.split(command)]
+    except ValueError:
+        words = []
+    ends = [f"{path.rstrip('/')}/" for path in (job.source, job.destination)]
+    if "rsync" not in command.partition(" ")[0] or words[-2:] != ends:
+        return [*wrong, f"it runs {command or 'nothing'}"]
+    if ("--delete" in words) != job.delete:
+        wrong.append("it deletes at the destination" if not job.delete else "it deletes nothing at the destination")
+    return wrong
+
+
+def not_taken_over(job: BackupJob, seen: Seen) -> list[str]:
+    """Return the units whose files were changed after systemd read them."""
+    stale = (name for name in units_of(job) if seen.units[name].get("NeedDaemonReload") == "yes")
+    return [f"{name} was changed after systemd read it" for name in stale]
 
 
 CHECK = Check(

@@ -71,6 +71,7 @@ class Wanted:
     live: dict[str, str | None]
     files: dict[str, str | None]
     winners: tuple[str, ...]
+    floors: frozenset[str] = frozenset()
 
 
 def live_values(module: AnsibleModule, keys: list[str]) -> dict[str, str | None]:
@@ -91,8 +92,9 @@ def wanted_state(module: AnsibleModule) -> Wanted:
     last = f"{os.path.dirname(ours)}/zz-firstlight.conf"
     live = live_values(module, [*params["floors"], *params["values"]])
     elsewhere = configured(FOLDERS, {ours, last})
+    written = {item.key: item for item in settings(ours, text_of(ours))}
     values = {
-        key: floor(key, int(low), live[key], elsewhere.get(proc_name(key)))
+        key: floor(key, int(low), live[key], elsewhere.get(proc_name(key)), written.get(proc_name(key)))
         for key, low in params["floors"].items()
     }
     values |= {key: " ".join(str(value).split()) for key, value in params["values"].items()}
@@ -112,7 +114,7 @@ def wanted_state(module: AnsibleModule) -> Wanted:
             msg=f"{'; '.join(winners)}. That file is read even after {last}: remove the line."
         )
     files = {ours: render(HEADER, values), last: render(last_header(winners), again) if again else None}
-    return Wanted(values, live, files, winners)
+    return Wanted(values, live, files, winners, frozenset(params["floors"]))
 
 
 def last_header(winners: tuple[str, ...]) -> str:
@@ -121,11 +123,13 @@ def last_header(winners: tuple[str, ...]) -> str:
 
 
 def live_changes(wanted: Wanted) -> dict[str, dict[str, str]]:
-    """Return, by key, the change of the running kernel; keys it does not have are left out."""
+    """Return, by key, the change of the running kernel; keys it does not have are left out, floors never lowered."""
     return {
         key: {"target": key, "before": now, "after": value}
         for key, value in wanted.values.items()
-        if (now := wanted.live[key]) is not None and not same(now, value)
+        if (now := wanted.live[key]) is not None
+        and not same(now, value)
+        and not (key in wanted.floors and int(now) >= int(value))
     }
 
 

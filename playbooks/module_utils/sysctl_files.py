@@ -52,13 +52,19 @@ def configured(folders: Iterable[str], without: set[str]) -> dict[str, Setting]:
     return {item.key: item for path in paths for item in settings(path, text_of(path))}
 
 
-def floor(key: str, wanted: int, live: str | None, elsewhere: Setting | None) -> str:
+def floor(
+    key: str, wanted: int, live: str | None, elsewhere: Setting | None, ours: Setting | None = None
+) -> str:
     """Return the greatest of wanted, live and what another file sets: a floor never lowers anything.
 
+    What our file says already stays when it is enough: a value that somebody raises live is no reason to rewrite it.
     Raises ValueError naming the key when one of them is not a number.
     """
     found = [live, elsewhere.value if elsewhere else None]
     try:
+        least = max([wanted, *([int(elsewhere.value)] if elsewhere else [])])
+        if ours is not None and ours.value.isdigit() and int(ours.value) >= least:
+            return ours.value
         return str(max([wanted, *(int(value) for value in found if value is not None)]))
     except ValueError:
         raise ValueError(f"{key} is a floor, but its value is not a number: {found}") from None

@@ -55,7 +55,7 @@ class Fleet:
     inventory: Path
     home: Path
 
-    def firstlight(self, *words: str, timeout_s: float = 280) -> Ran:
+    def firstlight(self, *words: str, timeout_s: float = 1500) -> Ran:
         """Run `firstlight fleet` on this machine, as its administrator would."""
         from os import environ
         from sys import executable
@@ -122,7 +122,7 @@ def settled_image(image: str) -> str:
     name = image.replace("fleet", "settled")
     with fresh_node(image) as node:
         node.write(SITE_PROFILE, yaml.safe_dump(PROFILE, sort_keys=False))
-        ran = node.firstlight("apply", "--yes", "-o", "json")
+        ran = node.firstlight("apply", "--yes", "-o", "json", timeout_s=2400)
         assert ran.code == 0, str(ran)
         shell(["docker", "commit", "-c", 'CMD ["/sbin/init"]', node.name, name])
     return name

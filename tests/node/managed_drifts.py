@@ -1,4 +1,4 @@
-"""Thirty changes to what roles manage, in rounds of at most one a role, and the check that must name each."""
+"""Changes to what roles manage, in rounds of at most one a role, and the check that must name each."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Managed:
-    """A change by hand to what `role` manages. `blinds`: checks that can no longer look say so.
-
-    `check` empty: no check reads this, so only the baseline names it (the backup units' text; their state is checked).
-    """
+    """A change by hand to what `role` manages. `blinds`: checks that can no longer look say so."""
 
     role: str
     check: str
@@ -36,6 +33,8 @@ LIMITS = "/etc/security/limits.d/60-firstlight.conf"
 SERVICES = "/etc/systemd/system.conf.d/60-firstlight.conf"
 APT = "/etc/apt/apt.conf.d/60-firstlight"
 UNITS = "/etc/systemd/system"
+PROMETHEUS = "/etc/prometheus/firstlight"
+ALERTS = f"{PROMETHEUS}/rules/firstlight-alerts.yml"
 RELOAD = "; systemctl daemon-reload"
 REEXEC = "; systemctl daemon-reexec; sleep 2"
 
@@ -57,8 +56,9 @@ BY_ROLE: dict[str, list[tuple[str, str]]] = {
         (
             "system.limits-service",
             edit(SERVICES, "s/^DefaultLimitNOFILE=.*/DefaultLimitNOFILE=2048:4096/")
-            + "; systemctl daemon-reexec; sleep 2",
+            + REEXEC,
         ),
+        ("system.limits-service", edit("/etc/systemd/user.conf.d/60-firstlight.conf", "s/16384/1024/g")),
     ],
     "slice": [
         ("system.slice", edit(f"{UNITS}/ai.slice", "s/^CPUWeight=.*/CPUWeight=500/") + RELOAD),
@@ -78,6 +78,7 @@ BY_ROLE: dict[str, list[tuple[str, str]]] = {
             "sed -i '/^Package: rsync$/,/^$/s/^Status: .*/Status: install ok half-configured/' /var/lib/dpkg/status",
         ),
         ("system.unattended-upgrades", edit(APT, "/linux-image/d")),
+        ("system.apt-locks", edit(APT, "s/Timeout .*/Timeout \"1\";/")),
     ],
     "backup": [
         ("system.backup-timers", "systemctl disable -q --now firstlight-backup-models.timer"),
@@ -85,9 +86,12 @@ BY_ROLE: dict[str, list[tuple[str, str]]] = {
             "system.backup-timers",
             f"systemctl stop firstlight-backup-models.timer; rm {UNITS}/firstlight-backup-models.*" + RELOAD,
         ),
-        ("", edit(f"{UNITS}/firstlight-backup-models.timer", "s/02:30/12:30/") + RELOAD),
         (
-            "",
+            "system.backup-timers",
+            edit(f"{UNITS}/firstlight-backup-models.timer", "s/02:30/12:30/") + RELOAD,
+        ),
+        (
+            "system.backup-timers",
             edit(f"{UNITS}/firstlight-backup-models.service", "s,/backup/m,/backup/l,") + RELOAD,
         ),
     ],
@@ -106,6 +110,13 @@ BY_ROLE: dict[str, list[tuple[str, str]]] = {
         ("container.nvidia-runtime", edit_json('del values["runtimes"]')),
         ("container.toolkit-pin", "apt-mark unhold nvidia-container-toolkit >/dev/null"),
         ("container.toolkit-pin", "rm /etc/apt/preferences.d/60-firstlight-container-toolkit"),
+    ],
+    "monitoring": [
+        ("system.monitoring", edit(ALERTS, "s/severity: critical/severity: info/")),
+        ("system.monitoring", "systemctl disable -q --now prometheus-node-exporter.service"),
+        ("system.monitoring", edit(f"{PROMETHEUS}/prometheus.yml", "s/9836/9837/")),
+        ("system.monitoring", f"rm {UNITS}/prometheus-alertmanager.service.d/60-firstlight.conf" + RELOAD),
+        ("system.monitoring", edit(f"{PROMETHEUS}/prometheus.env", "s/127.0.0.1/0.0.0.0/")),
     ],
 }
 BLINDING = {"head -c 40", "systemctl stop -q docker"}

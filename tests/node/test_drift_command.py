@@ -12,7 +12,7 @@ from tests.node.hand_changes import BEFORE, CHANGES, SIDE_EFFECTS
 from tests.node.nodes import Node, fresh_node, shell
 from tests.node.profiles import NODE, prepare
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(3000)]
 # The kernel of a node is the host's: what else runs there moves these, so they are neither kept nor counted here.
 SHARED = ["sysctl vm.*", "sysctl fs.*", "sysctl kernel.*", "sysctl net.core.*", "kernel *"]
 
@@ -29,7 +29,7 @@ def watched(image: str) -> Iterator[Node]:
     """A converged node whose drift is looked for; the tests of this module share it, in their order."""
     with fresh_node(image) as node:
         prepare(node, PROFILE)
-        ran = node.firstlight("apply", "--yes", "-o", "json")
+        ran = node.firstlight("apply", "--yes", "-o", "json", timeout_s=2400)
         assert ran.code == 0, str(ran)
         yield node
 

@@ -10,7 +10,7 @@ import pytest
 from tests.node.fleet_bed import SLOW_S, WAIT, Fleet, running_fleet
 from tests.node.nodes import product_image
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(3000)]
 THERE = ("twelve-1", "twelve-2", "thirteen-1", "thirteen-2", "thirteen-3")
 
 

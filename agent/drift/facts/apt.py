@@ -33,7 +33,8 @@ def observe_pins(machine: Machine) -> dict[str, str]:
 
 def observe_settings(machine: Machine) -> dict[str, str]:
     """Return what each of apt's own files says."""
-    return dict(folder_values(machine, "/etc/apt/apt.conf.d", comments="#/"))
+    own = file_values(machine, ["/etc/apt/apt.conf"], "#/")
+    return dict(own) | dict(folder_values(machine, "/etc/apt/apt.conf.d", comments="#/"))
 
 
 def observe_keys(machine: Machine) -> dict[str, str]:

@@ -27,6 +27,7 @@ WATCHED = (
     "/etc/rc.local",
     "/etc/ssh/sshd_config",
     "/etc/default/grub",
+    "/etc/kernel/cmdline",
 )
 FOLDERS = (
     "/etc/ssh/sshd_config.d",

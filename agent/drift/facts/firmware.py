@@ -1,4 +1,4 @@
-"""Firmware that can be read without tools: board, processor, drives, GPUs."""
+"""Firmware that can be read without tools: board, processor, drives, network cards, GPUs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ _BOARD = (
     "product_name",
     "ec_firmware_release",
 )
+_DEVICES = {"/sys/class/nvme": "firmware_rev", "/sys/class/infiniband": "fw_ver"}
+_BLOCK = "/sys/class/block"
 _SETTINGS = ("persistence", "compute_mode", "ecc", "mig", "power_limit_mw")
 
 
 def observe_firmware(machine: Machine) -> dict[str, str]:
-    """Return versions by part. Drives are numbered by their name, GPUs by their index."""
+    """Return versions by part. NVMe drives and network cards go by their name, GPUs by their index."""
     found = {name: text for name in _BOARD if (text := _line(machine, f"/sys/class/dmi/id/{name}"))}
     try:
         microcode = re.search(
@@ -38,9 +40,21 @@ def observe_firmware(machine: Machine) -> dict[str, str]:
         microcode = None
     if microcode:
         found["microcode"] = microcode[1]
-    for drive in names_in(machine, "/sys/class/nvme"):
-        if text := _line(machine, f"/sys/class/nvme/{drive}/firmware_rev"):
-            found[f"{drive} firmware"] = text
+    for folder, file in _DEVICES.items():
+        for name in names_in(machine, folder):
+            if text := _line(machine, f"{folder}/{name}/{file}"):
+                found[f"{name} firmware"] = text
+    return found | _disks(machine)
+
+
+def _disks(machine: Machine) -> dict[str, str]:
+    """Return the firmware of SATA and SAS drives by their own names; a boot may exchange sda and sdb."""
+    found = {}
+    for name in names_in(machine, _BLOCK):
+        if re.fullmatch(r"sd[a-z]+", name) and "/usb" not in machine.status(f"{_BLOCK}/{name}").target:
+            own = " ".join(_line(machine, f"{_BLOCK}/{name}/device/wwid").split())
+            if own and (text := _line(machine, f"{_BLOCK}/{name}/device/rev")):
+                found[f"{own} firmware"] = text
     return found
 
 

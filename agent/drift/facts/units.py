@@ -40,7 +40,7 @@ def observe_units(machine: Machine) -> dict[str, str]:
 
 
 def observe_unit_files(machine: Machine) -> dict[str, str]:
-    """Return what unit files and drop-ins below /etc/systemd say."""
+    """Return what unit files, drop-ins and settings below /etc/systemd say."""
     return {
         path: value
         for path, value in file_values(machine, _files(machine), "#;")
@@ -57,7 +57,9 @@ def _files(machine: Machine) -> Iterator[str]:
                 yield from (f"{folder}/{name}/{each}" for each in names_in(machine, f"{folder}/{name}"))
     for folder in SETTINGS:
         for name in names_in(machine, folder):
-            if name.endswith(".conf.d"):
+            if name.endswith(".conf"):
+                yield f"{folder}/{name}"
+            elif name.endswith(".conf.d"):
                 yield from (f"{folder}/{name}/{each}" for each in names_in(machine, f"{folder}/{name}"))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from agent.machine.systemd import UNITS, units_argv
 from agent.model.errors import Unobservable
 from checks.system import limits_docker, limits_login, limits_service, limits_session
-from tests.checks.findings import CONTAINER, DENIED, SYSTEMD, only, verdicts
+from tests.checks.findings import CONTAINER, DENIED, SYSTEMD, only, units_text, verdicts
 from tests.fixtures import FakeMachine
 
 DROPIN = "/etc/security/limits.d/60-firstlight.conf"
@@ -107,7 +108,39 @@ def test_a_session_needs_root():
 ])
 def test_systemd_must_give_services_both_limits(hard, soft, verdict):
     text = f"DefaultLimitNOFILE={hard}\nDefaultLimitNOFILESoft={soft}\n"
-    assert only(limits_service.CHECK, FakeMachine(commands={MANAGER: text}, folders=SYSTEMD)).verdict == verdict
+    assert only(limits_service.CHECK, FakeMachine(FILES, {MANAGER: text}, folders=SYSTEMD)).verdict == verdict
+
+
+FILES = {f"/etc/systemd/{name}.conf.d/60-firstlight.conf": "[Manager]\nDefaultLimitNOFILE=1000000:1000000\n"
+         for name in ("system", "user")}
+IN_FORCE = {MANAGER: "DefaultLimitNOFILE=1000000\nDefaultLimitNOFILESoft=1000000\n"}
+
+
+@pytest.mark.parametrize(("name", "text", "verdict"), [
+    ("system", "", "fail"), ("user", "[Manager]\nDefaultLimitNOFILE=4096\n", "fail"),
+    ("user", "[Manager]\nDefaultLimitNOFILE=1024:1000000\n", "fail"),
+    ("user", "[Manager]\nDefaultLimitNOFILE=x\n", "fail"),
+    ("user", "[Manager]\nDefaultLimitNOFILE=infinity\n", "pass"), ("system", "[User]\nDefaultLimitNOFILE=9\n", "fail"),
+])
+def test_the_files_of_both_managers_must_say_so_too(name, text, verdict):
+    path = f"/etc/systemd/{name}.conf.d/60-firstlight.conf"
+    finding = only(limits_service.CHECK, FakeMachine({**FILES, path: text}, IN_FORCE, folders=SYSTEMD))
+    assert (finding.verdict, finding.subject) == (verdict, f"{name} DefaultLimitNOFILE" if verdict == "fail" else "")
+
+
+def test_a_file_of_systemd_that_is_read_later_decides_and_one_in_etc_masks_its_namesake():
+    later = {"/etc/systemd/user.conf.d/99-lab.conf": "[Manager]\nDefaultLimitNOFILE=64\n"}
+    assert only(limits_service.CHECK, FakeMachine({**FILES, **later}, IN_FORCE, folders=SYSTEMD)).verdict == "fail"
+    masked = {"/usr/lib/systemd/user.conf.d/60-firstlight.conf": "[Manager]\nDefaultLimitNOFILE=64\n"}
+    assert only(limits_service.CHECK, FakeMachine({**FILES, **masked}, IN_FORCE, folders=SYSTEMD)).verdict == "pass"
+
+
+def test_locked_memory_of_services_is_judged_only_when_wanted():
+    wanted = {"system": {"limits": {"memlock": "unlimited"}}}
+    locked = {path: text + "DefaultLimitMEMLOCK=infinity\n" for path, text in FILES.items()}
+    assert only(limits_service.CHECK, FakeMachine(locked, IN_FORCE, folders=SYSTEMD), **wanted).verdict == "pass"
+    found = verdicts(limits_service.CHECK, FakeMachine(FILES, IN_FORCE, folders=SYSTEMD), **wanted)
+    assert found == [("fail", "system DefaultLimitMEMLOCK"), ("fail", "user DefaultLimitMEMLOCK")]
 
 
 def test_without_systemd_service_limits_are_unknown_never_pass():
@@ -121,10 +154,31 @@ def docker(hard: object, **more: object) -> FakeMachine:
 
 
 def test_a_running_dockerd_is_judged_by_its_own_limit_when_the_profile_sets_one():
-    own = {"container": {"docker": {"nofile": 1_000_000}}}
-    assert only(limits_docker.CHECK, docker(1_000_000), **own).verdict == "pass"
-    finding = only(limits_docker.CHECK, docker(524_288), **own)
+    assert only(limits_docker.CHECK, docker(1_000_000, **unit("1000000")), **OWN).verdict == "pass"
+    finding = only(limits_docker.CHECK, docker(524_288, **unit("1000000")), **OWN)
     assert (finding.verdict, finding.remedy.role) == ("fail", "docker")
+
+
+OWN = {"container": {"docker": {"nofile": 1_000_000}}}
+
+
+def unit(limit: str, **more: str) -> dict[str, object]:
+    """Return what systemd says of docker.service."""
+    told = {"ActiveState": "active", "LimitNOFILE": limit, **more}
+    return {"commands": {units_argv(): units_text(*UNITS, docker_service=told)}, "folders": SYSTEMD}
+
+
+def test_the_unit_of_docker_must_give_it_as_much_after_a_restart():
+    finding = only(limits_docker.CHECK, docker(1_000_000, **unit("524288")), **OWN)
+    assert (finding.verdict, finding.seen, finding.remedy.role) == ("fail", "524288", "docker")
+    stale = docker(1_000_000, **unit("1000000", NeedDaemonReload="yes"))
+    assert only(limits_docker.CHECK, stale, **OWN).verdict == "fail"
+    assert only(limits_docker.CHECK, docker(1_000_000), **OWN).verdict == "unknown"
+
+
+def test_a_unit_that_is_not_there_is_another_checks_matter():
+    assert only(limits_docker.CHECK, docker(1_000_000, commands={units_argv(): units_text(*UNITS)}, folders=SYSTEMD),
+                **OWN).verdict == "pass"
 
 
 def test_a_dockerd_older_than_the_limit_of_services_is_a_warning():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agent.machine.apt import STATUS_FILE, UPDATES_FOLDER, blacklist_argv
+from agent.machine.apt import STATUS_FILE, UPDATES_FOLDER, settings_argv
 from agent.model.errors import Unobservable
-from checks.system import dpkg_audit, packages, unattended_upgrades
+from checks.system import apt_locks, dpkg_audit, packages, unattended_upgrades
 from tests.checks.findings import DENIED, only
 from tests.fixtures import FakeMachine
 
@@ -63,17 +63,20 @@ def test_a_profile_without_packages_or_blacklist_is_not_applicable():
     assert only(unattended_upgrades.CHECK, dpkg(stanza("unattended-upgrades"))).verdict == "not-applicable"
 
 
+BLACK = "Unattended-Upgrade::Package-Blacklist:: {}\n"
+
+
 @pytest.mark.parametrize(
     ("answer", "verdict"),
     [
-        ("^nvidia-\nlibc6\n^cuda-\n", "pass"),
-        ("^nvidia-\n", "fail"),
+        (BLACK.format("^nvidia-") + BLACK.format("libc6") + BLACK.format("^cuda-"), "pass"),
+        (BLACK.format("^nvidia-"), "fail"),
         ("", "fail"),
         (Unobservable("no answer"), "unknown"),
     ],
 )
 def test_every_pattern_must_be_in_force(answer, verdict):
-    machine = dpkg(stanza("unattended-upgrades"), commands={blacklist_argv(): answer})
+    machine = dpkg(stanza("unattended-upgrades"), commands={settings_argv(): answer})
     finding = only(unattended_upgrades.CHECK, machine,
                    system={"base": {"upgrade_blacklist": ["^nvidia-", "^cuda-"]}})
     assert finding.verdict == verdict
@@ -84,3 +87,19 @@ def test_without_unattended_upgrades_there_is_nothing_to_keep_off():
     machine = dpkg(stanza("unattended-upgrades", "deinstall ok config-files"))
     assert only(unattended_upgrades.CHECK, machine,
                 system={"base": {"upgrade_blacklist": ["^nvidia-"]}}).verdict == "not-applicable"
+
+
+@pytest.mark.parametrize(("answer", "verdict"), [
+    ("DPkg::Lock::Timeout 600\n", "pass"), ("DPkg::Lock::Timeout 60\n", "fail"), (BLACK.format("x"), "fail"),
+    ("DPkg::Lock::Timeout 60\nDPkg::Lock::Timeout 600\n", "pass"), (Unobservable("no answer"), "unknown"),
+])
+def test_apt_must_wait_for_its_locks_as_long_as_the_profile_says(answer, verdict):
+    finding = only(apt_locks.CHECK, FakeMachine(commands={settings_argv(): answer}))
+    assert finding.verdict == verdict
+    assert verdict != "fail" or finding.remedy.role == "base"
+
+
+def test_without_apt_or_the_role_its_locks_are_not_applicable():
+    assert only(apt_locks.CHECK, FakeMachine()).verdict == "not-applicable"
+    off = {"system": {"base": {"enabled": False}}}
+    assert only(apt_locks.CHECK, FakeMachine(commands={settings_argv(): ""}), **off).verdict == "not-applicable"

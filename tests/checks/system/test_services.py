@@ -96,10 +96,19 @@ TWO = ("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 8:16 / /data rw - xfs /dev/sdb r
        "3 1 8:32 / /backup rw - xfs /dev/sdc rw\n")
 
 
-def backup(timer: dict[str, str] | None, service: dict[str, str] | None, mounts: str = TWO) -> FakeMachine:
+UNITS_FOLDER = "/etc/systemd/system"
+TIMER = "[Timer]\nOnCalendar=*-*-* 02:30:00\nPersistent=true\n"
+SERVICE = '[Service]\nExecStart=/usr/bin/rsync -a --partial -- "/data/models/" "/backup/models/"\n'
+
+
+def backup(timer: dict[str, str] | None, service: dict[str, str] | None, mounts: str = TWO,
+           texts: tuple[str, str] = (TIMER, SERVICE)) -> FakeMachine:
     given = {"firstlight_backup_models_timer": timer, "firstlight_backup_models_service": service}
-    text = units_text(*NAMES, **{name: unit for name, unit in given.items() if unit is not None})
-    return FakeMachine({"/proc/self/mountinfo": mounts}, {units_argv(NAMES): text}, folders=SYSTEMD)
+    told = {name: {**unit, "FragmentPath": f"{UNITS_FOLDER}/{path}"}
+            for (name, unit), path in zip(given.items(), NAMES, strict=True) if unit is not None}
+    files = {f"{UNITS_FOLDER}/{path}": text for path, text in zip(NAMES, texts, strict=True)}
+    return FakeMachine({"/proc/self/mountinfo": mounts, **files}, {units_argv(NAMES): units_text(*NAMES, **told)},
+                       folders=SYSTEMD)
 
 
 GOOD = {"Result": "success"}
@@ -111,6 +120,35 @@ GOOD = {"Result": "success"}
 ])
 def test_a_backup_must_be_scheduled_good_and_on_another_filesystem(machine, verdict):
     assert verdicts(backup_timers.CHECK, machine, **JOB) == [(verdict, "models")]
+
+
+@pytest.mark.parametrize(("texts", "job", "told"), [
+    ((TIMER.replace("02:30", "12:30"), SERVICE), {}, "schedule is *-*-* 12:30:00"),
+    ((TIMER.replace("OnCalendar", "#"), SERVICE), {}, "schedule is missing"),
+    ((TIMER, SERVICE.replace("/backup/m", "/backup/l")), {}, "it runs /usr/bin/rsync"),
+    ((TIMER, SERVICE.replace("/usr/bin/rsync", "/bin/true")), {}, "it runs /bin/true"),
+    ((TIMER, SERVICE.replace('models/"\n', "models/\n")), {}, "it runs /usr/bin/rsync"),
+    ((TIMER, SERVICE.replace("--partial", "--partial --delete")), {}, "it deletes at the destination"),
+    ((TIMER, SERVICE), {"delete": True}, "it deletes nothing"),
+])
+def test_a_backup_whose_units_were_edited_fails(texts, job, told):
+    wanted = {"system": {"backup": {"jobs": [{**JOB["system"]["backup"]["jobs"][0], **job}]}}}
+    finding = only(backup_timers.CHECK, backup(ON, GOOD, texts=texts), **wanted)
+    assert (finding.verdict, finding.remedy.role) == ("fail", "backup")
+    assert told in finding.summary
+
+
+def test_a_backup_with_odd_letters_in_its_path_is_read_as_systemd_reads_it():
+    odd = {"system": {"backup": {"jobs": [{"name": "models", "source": "/data/a b", "destination": "/b/50% $x"}]}}}
+    text = SERVICE.replace('"/data/models/" "/backup/models/"', '"/data/a b/" "/b/50%% $$x/"')
+    machine = backup(ON, GOOD, texts=(TIMER, text))
+    assert only(backup_timers.CHECK, machine, **odd).verdict == "pass"
+
+
+def test_a_backup_whose_unit_systemd_has_not_read_again_fails():
+    finding = only(backup_timers.CHECK, backup(ON, GOOD | {"NeedDaemonReload": "yes"}), **JOB)
+    assert finding.verdict == "fail"
+    assert "after systemd read it" in finding.summary
 
 
 def test_backups_are_unknown_without_systemd_and_not_applicable_without_jobs():

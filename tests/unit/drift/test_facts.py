@@ -114,6 +114,22 @@ CASES: list[tuple[str, FakeMachine, dict[str, str]]] = [
         {"bios_version": "F5", "microcode": "0xa1", "nvme0 firmware": "1B"},
     ),
     (
+        "firmware",
+        machine(
+            {
+                "/sys/class/infiniband/mlx5_0/fw_ver": "28.39.1002\n",
+                "/sys/class/block/sda": link("../../devices/pci0000:00/ata1/block/sda"),
+                "/sys/class/block/sda/device/wwid": "naa.5002538e\n",
+                "/sys/class/block/sda/device/rev": "1B6Q\n",
+                "/sys/class/block/sdb": link("../../devices/pci0000:00/usb1/1-2/block/sdb"),
+                "/sys/class/block/sdb/device/wwid": "naa.stick\n",
+                "/sys/class/block/sdb/device/rev": "1.0\n",
+                "/sys/class/block/sda1": link("../../devices/pci0000:00/ata1/block/sda/sda1"),
+            }
+        ),
+        {"mlx5_0 firmware": "28.39.1002", "naa.5002538e firmware": "1B6Q"},
+    ),
+    (
         "sysctl",
         machine(
             {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import UTC, datetime
 
@@ -137,6 +138,13 @@ def test_what_leaves_no_trace_has_no_time_and_at_most_a_guess() -> None:
     run = Span(at(9, 10), at(9, 20), "firstlight apply A")
     assert explain(machine, item, at(9), NO_LOGS, [run]) == (None, "perhaps firstlight apply A")
     assert explain(machine, item, at(9, 30), NO_LOGS, [run]) == (None, "")
+
+
+def test_apts_history_of_the_month_before_is_read_packed() -> None:
+    packed = {"/var/log/apt/history.log.1.gz": gzip.compress(APT.encode()), "/etc/localtime": link("/x/zoneinfo/UTC")}
+    (span,) = observe_logs(FakeMachine(packed)).spans
+    assert span.said == "apt-get install -y curl, asked for by alice (1000)"
+    assert observe_logs(FakeMachine({"/var/log/apt/history.log.1.gz": b"\x1f\x8bno"})).spans == ()
 
 
 def test_damaged_logs_tell_nothing_and_break_nothing() -> None:

@@ -203,3 +203,80 @@ def test_a_masked_recording_of_the_facts_names_nobody() -> None:
     app.__dict__["machine"] = machine
     assert app.drift.fingerprint.facts["group"] == {"docker": "alicia"}
     assert "alicia" not in str(recording_to_json(mask_secrets(machine.recording("box-7"))))
+
+
+def test_against_the_profile_a_warning_counts_when_a_role_would_change_something() -> None:
+    from agent.drift.look import Look
+    from agent.model.finding import CheckRun, Finding, Remedy, Report
+    from agent.model.verdict import Verdict
+
+    app = app_of(BOX)
+    findings = tuple(
+        Finding("a.b", verdict, "Says.", subject, "seen", "wanted", (), remedy)
+        for subject, verdict, remedy in (
+            ("role", Verdict.WARN, Remedy(role="driver")), ("steps", Verdict.WARN, Remedy(steps=("Do.",))),
+            ("broken", Verdict.FAIL, Remedy()), ("blind", Verdict.UNKNOWN, Remedy(role="driver")),
+        )
+    )
+    look = Look(app.machine, app.drift.name, known={}, last_look=0.0, runs=list)
+    report = Report("box", "p", "d", "quick", 0.0, 1.0, (CheckRun("a.b", "t", 0.1, findings),))
+    drifts, unseen = look.against_profile(report)
+    assert [(drift.key, drift.role) for drift in drifts] == [("a.b role", "driver"), ("a.b broken", "")]
+    assert set(unseen) == {"a.b"}
+
+
+def test_checks_of_a_role_that_is_off_are_no_drift_against_the_profile() -> None:
+    app = app_of({**BOX, "/etc/os-release": "ID=debian\nVERSION_ID=\"12\"\n"})
+    ran = {run.check for run in app.drift._check().runs}
+    assert "kernel.sysctl" in ran
+    assert not any(check.startswith(("driver.", "cuda.")) for check in ran)
+    assert "system.monitoring" not in ran
+
+
+def test_a_kept_look_is_told_to_the_exporter() -> None:
+    from agent.app import _with_drift
+    from agent.exporter.facts import Facts
+
+    app_of(BOX).drift.accept("handed over", "alice")
+    app_of(changed(), NOW + 9000).drift.look(against=("baseline",))
+    (told,) = _with_drift(Facts()).drift
+    assert (told.against, dict(told.items), told.finished) == ("baseline", {"package": 1, "group": 1}, NOW + 9000)
+    app_of(BOX, NOW + 9100).drift.look(against=("baseline",), only=("package",))
+    assert _with_drift(Facts()).drift == (told,)
+    app_of(BOX, NOW + 9200).drift.look(against=("baseline",))
+    assert [dict(each.items) for each in _with_drift(Facts()).drift] == [{}]
+
+
+def test_two_reports_are_compared_without_the_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from agent.drift.document import report_to_document
+    from agent.report.json import render_envelope
+
+    for name, files, clock in (("old", BOX, NOW), ("new", changed(), NOW + 9000)):
+        report = app_of(files, clock).drift.look(save=False, facts=True)
+        (tmp_path / name).write_text(render_envelope(report_to_document(report, facts=True), command="drift"))
+    words = ["drift", "--of", str(tmp_path / "new"), "--against", str(tmp_path / "old"), "--profile", "cpu-only"]
+    assert main([*words, "-o", "json"]) == 1
+    drifts = json.loads(capsys.readouterr().out)["data"]["drifts"]
+    assert {(each["key"], each["before"], each["after"], each["earliest"]) for each in drifts} == {
+        ("curl", "7.88.1-10", "7.88.1-11", NOW), ("docker", "", "eve", NOW)}
+    assert main([*words, "--only", "group"]) == 1
+    assert "curl" not in capsys.readouterr().out
+    assert main(["drift", "--of", str(tmp_path / "new")]) == 3
+
+
+def test_the_timers_look_is_kept_published_and_told_to_the_journal(
+    monkeypatch: pytest.MonkeyPatch, apart: Path
+) -> None:
+    import agent.app
+    from agent.systemd import journal
+
+    app_of(BOX).drift.accept("handed over", "alice")
+    told: list[dict[str, str]] = []
+    monkeypatch.setattr(agent.app, "App", lambda: app_of(changed(), NOW + 9000))
+    monkeypatch.setattr(journal, "send", lambda fields: told.append(fields) is None)
+    assert main(["systemd", "look", "drift"]) == 1
+    lines = {line["FIRSTLIGHT_DRIFT_KEY"]: line for line in told if line.get("FIRSTLIGHT_DRIFT_AGAINST") == "baseline"}
+    after = {key: line["FIRSTLIGHT_DRIFT_AFTER"] for key, line in lines.items()}
+    assert after == {"curl": "7.88.1-11", "docker": "eve"}
+    assert told[-1]["FIRSTLIGHT_DRIFTS"] == str(len(told) - 1)
+    assert json.loads((apart / "state/public/drift.json").read_text())["looks"][-1]["against"] == "baseline"

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import py_compile
 import sys
 import types
 from pathlib import Path
 
 import pytest
 
-from agent.engine.discovery import find_check_modules, load_checks, select_ids
+from agent.engine.discovery import find_check_modules, load_checks, load_kept, select_ids
 from agent.model.errors import FirstlightError, UsageError
 
 GOOD = """from agent.check import Check
@@ -80,3 +81,29 @@ def test_an_unknown_name_is_an_error_that_lists_near_ones(name, hint):
     with pytest.raises(UsageError, match=f"no check or area '{name}'") as caught:
         select_ids(IDS, ["gpu", name])
     assert hint in caught.value.hint
+
+
+def test_the_role_read_from_a_checks_text_is_the_one_it_declares() -> None:
+    import checks
+
+    declared = {check_id: check.remedy.role for check_id, check in load_checks(checks).items() if check.remedy.role}
+    for role in sorted(set(declared.values())):
+        assert sorted(load_kept(checks, [role])) == sorted(name for name, kept in declared.items() if kept == role)
+
+
+def test_a_check_no_wanted_role_repairs_is_not_even_imported(package, tmp_path):
+    kept = GOOD.replace("'w',", "'w',\n    remedy=Remedy(role=\"swap\"),\n   ").replace(
+        "import Check\n", "import Check\nfrom agent.model.finding import Remedy\n")
+    (tmp_path / "made_checks/kernel/swap.py").write_text(kept)
+    (tmp_path / "made_checks/kernel/trap.py").write_text("raise SystemExit('imported')\n")
+    assert list(load_kept(package, ["swap"])) == ["kernel.swap"]
+    assert load_kept(package, ["sysctl"]) == {}
+
+
+def test_a_check_without_its_text_is_imported_and_asked(package, tmp_path):
+    kept = tmp_path / "made_checks/kernel/swap.py"
+    kept.write_text(GOOD.replace("'w',", "'w', remedy=Remedy(role='swap'),").replace(
+        "import Check\n", "import Check\nfrom agent.model.finding import Remedy\n"))
+    py_compile.compile(str(kept), cfile=f"{kept}c")
+    kept.unlink()
+    assert list(load_kept(package, ["swap"])) == ["kernel.swap"]

@@ -49,3 +49,9 @@ def test_what_is_no_report_is_an_error_that_names_the_file(tmp_path: Path, text:
 def test_a_report_is_read_whole(tmp_path: Path) -> None:
     write(tmp_path, {"n1": REPORT})
     assert load_report(tmp_path / "n1.json") == REPORT
+
+
+def test_machines_with_one_hostname_go_by_the_names_of_their_files(tmp_path: Path) -> None:
+    for name in ("lab-1", "lab-2"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"ok": True, "data": REPORT}))
+    assert [load_head(tmp_path / f"{name}.json").machine for name in ("lab-1", "lab-2")] == ["lab-1", "lab-2"]

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from agent.machine.apt import (
     STATUS_FILE,
-    blacklist_argv,
     installed,
     observe_blacklist,
     observe_interrupted,
     observe_packages,
     parse_status,
+    settings_argv,
 )
 from tests.fixtures import FakeMachine
 
@@ -59,5 +59,6 @@ def test_only_numbered_files_are_an_interrupted_dpkg():
 
 
 def test_the_blacklist_is_one_entry_a_line():
-    machine = FakeMachine(commands={blacklist_argv(): "^nvidia-\n\n^cuda-\n"})
+    entry = "Unattended-Upgrade::Package-Blacklist::"
+    machine = FakeMachine(commands={settings_argv(): f"{entry} ^nvidia-\n\n{entry} ^cuda-\n"})
     assert observe_blacklist(machine) == ("^nvidia-", "^cuda-")

@@ -72,6 +72,24 @@ def test_a_floor_is_never_lowered(live: str | None, elsewhere: str | None, wante
     assert sysctl_files.floor("fs.nr_open", 2_000_000, live, other) == wanted
 
 
+@pytest.mark.parametrize(
+    ("ours", "live", "elsewhere", "wanted"),
+    [("2000000", "3000000", None, "2000000"), ("1048576", "1048576", None, "2000000"),
+     ("2000000", "2000000", "4000000", "4000000"), ("many", "3000000", None, "3000000")],
+)
+def test_a_floor_our_file_keeps_already_is_not_rewritten(
+    ours: str, live: str, elsewhere: str | None, wanted: str
+) -> None:
+    other = None if elsewhere is None else Setting("f", 1, "fs/nr_open", elsewhere)
+    kept = Setting("60", 1, "fs/nr_open", ours)
+    assert sysctl_files.floor("fs.nr_open", 2_000_000, live, other, kept) == wanted
+
+
+def test_a_floor_is_not_lowered_live() -> None:
+    wanted = sysctl.Wanted({"a": "5", "b": "5"}, {"a": "9", "b": "2"}, {}, (), frozenset({"a", "b"}))
+    assert set(sysctl.live_changes(wanted)) == {"b"}
+
+
 def test_a_floor_that_is_no_number_is_an_error_that_names_the_key() -> None:
     with pytest.raises(ValueError, match=r"net\.x is a floor"):
         sysctl_files.floor("net.x", 1, "1 2 3", None)

@@ -12,6 +12,7 @@ import pytest
 from agent.model.errors import StateError
 from agent.model.finding import CheckRun, Finding, Report
 from agent.model.verdict import Verdict
+from agent.state.drift_summary import LookSummary, load_summaries, write_summaries
 from agent.state.history import SCHEMA_VERSION, History
 from agent.systemd.publish import KEPT, publish
 
@@ -59,3 +60,11 @@ def test_a_damaged_history_is_an_error_and_the_old_copy_stays(tmp_path: Path) ->
     with pytest.raises(StateError, match="cannot be copied"):
         publish(tmp_path)
     assert (tmp_path / "public" / "history.sqlite").read_bytes() == before
+
+
+def test_the_last_looks_for_drift_are_published_with_it(tmp_path: Path) -> None:
+    kept(tmp_path)
+    write_summaries(tmp_path, [LookSummary("profile", {"kernel.sysctl": 2}, "beef", 9.0)])
+    folder = publish(tmp_path).parent
+    assert (folder / "drift.json").stat().st_mode & 0o777 == 0o644
+    assert load_summaries(folder) == (LookSummary("profile", {"kernel.sysctl": 2}, "beef", 9.0),)
