@@ -1,6 +1,9 @@
-"""What a machine must be. A value stands here alone: roles apply it, checks judge it, plans predict it."""
+"""What a machine must be. A value stands here alone: roles apply it, checks judge it, plans predict it.
 
-from __future__ import annotations
+No `from __future__ import annotations` here: pydantic would compile and evaluate every annotation again, a third of
+what this module costs. A default that is a section is made by `model_construct`, which builds no validator: one, the
+whole profile's, is built when it is first used, not one more for each section.
+"""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -261,24 +264,24 @@ class Monitoring(Section):
 class Kernel(Section):
     """Settings of the running kernel."""
 
-    sysctl: Sysctl = Sysctl()
+    sysctl: Sysctl = Sysctl.model_construct()
 
 
 class System(Section):
     """The distribution and its services."""
 
-    base: Base = Base()
-    limits: Limits = Limits()
-    slice: Slice = Slice()
-    swap: Swap = Swap()
-    backup: Backup = Backup()
-    monitoring: Monitoring = Monitoring()
+    base: Base = Base.model_construct()
+    limits: Limits = Limits.model_construct()
+    slice: Slice = Slice.model_construct()
+    swap: Swap = Swap.model_construct()
+    backup: Backup = Backup.model_construct()
+    monitoring: Monitoring = Monitoring.model_construct()
 
 
 class Storage(Section):
     """Disks and filesystems."""
 
-    data_disks: DataDisks = DataDisks()
+    data_disks: DataDisks = DataDisks.model_construct()
     min_free_percent: float = Field(default=10, ge=0, le=100, description="warn below; fail below half of it")
     min_free_inodes_percent: float = Field(default=10, ge=0, le=100)
 
@@ -286,18 +289,18 @@ class Storage(Section):
 class Container(Section):
     """Docker and the NVIDIA Container Toolkit."""
 
-    docker: Docker = Docker()
-    toolkit: ContainerToolkit = ContainerToolkit()
+    docker: Docker = Docker.model_construct()
+    toolkit: ContainerToolkit = ContainerToolkit.model_construct()
 
 
 class GpuSoftware(Section):
     """What drives the cards and what is built on them."""
 
-    driver: Driver = Driver()
-    cuda: Cuda = Cuda()
-    cudnn: Cudnn = Cudnn()
-    fabric_manager: FabricManager = FabricManager()
-    profilers: Profilers = Profilers()
+    driver: Driver = Driver.model_construct()
+    cuda: Cuda = Cuda.model_construct()
+    cudnn: Cudnn = Cudnn.model_construct()
+    fabric_manager: FabricManager = FabricManager.model_construct()
+    profilers: Profilers = Profilers.model_construct()
 
 
 class Smoke(Section):
@@ -331,16 +334,16 @@ class Profile(Section):
     name: Name
     title: str = ""
     extends: str | None = None
-    match: Match = Match()
+    match: Match = Match.model_construct()
     vendor_managed: bool = Field(default=False, description="driver, CUDA and toolkit are the vendor's: verify only")
-    kernel: Kernel = Kernel()
-    system: System = System()
-    storage: Storage = Storage()
-    gpu: GpuSoftware = GpuSoftware()
-    container: Container = Container()
-    images: Images = Images()
-    smoke: Smoke = Smoke()
-    drift: DriftRules = DriftRules()
+    kernel: Kernel = Kernel.model_construct()
+    system: System = System.model_construct()
+    storage: Storage = Storage.model_construct()
+    gpu: GpuSoftware = GpuSoftware.model_construct()
+    container: Container = Container.model_construct()
+    images: Images = Images.model_construct()
+    smoke: Smoke = Smoke.model_construct()
+    drift: DriftRules = DriftRules.model_construct()
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 

@@ -49,7 +49,7 @@ def main() -> int:
     agent.machine.local.LocalMachine = DressedMachine  # type: ignore[misc]
     if "FIRSTLIGHT_TEST_PROBE_S" in os.environ:
         agent.machine.gpu.PROBE = ("firstlight-nvml", os.environ["FIRSTLIGHT_TEST_PROBE_S"])
-    return int(firstlight(sys.argv[1:]))
+    return int(firstlight())
 
 
 if __name__ == "__main__":
