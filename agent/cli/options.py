@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from agent.model.errors import UsageError
@@ -30,6 +29,8 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
+            from difflib import get_close_matches
+
             near = get_close_matches(str(value), [str(choice) for choice in action.choices], n=1, cutoff=0.5)
             advice = f"did you mean {near[0]}?" if near else f"choose from {', '.join(map(str, action.choices))}"
             raise argparse.ArgumentError(action, f"{value!r} is not known; {advice}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,8 @@ _STYLE = {
 
 def width() -> int:
     """Return the columns to wrap to: the terminal's (COLUMNS wins), 80 when there is none, at most 120."""
+    import shutil
+
     return max(40, min(shutil.get_terminal_size((80, 24)).columns, 120))
 
 

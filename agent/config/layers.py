@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +55,8 @@ def load_file(name_or_file: str, beside: Path | None = None) -> Path:
     files = named_files()
     if name_or_file in files:
         return files[name_or_file]
+    from difflib import get_close_matches
+
     near = get_close_matches(name_or_file, files, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(files)}"
     raise ProfileError(f"{name_or_file}: no profile of that name; {hint}")

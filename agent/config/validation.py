@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typing
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -74,6 +73,8 @@ def _shown(value: object) -> str:
 
 
 def _nearest(path: KeyPath, model: type[BaseModel]) -> str:
+    from difflib import get_close_matches
+
     known = fields_at(path[:-1], model)
     near = get_close_matches(str(path[-1]), known, n=2, cutoff=0.6)
     if near:

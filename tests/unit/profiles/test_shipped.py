@@ -13,7 +13,7 @@ from agent import resources
 from agent.config import layers, profiles
 from agent.config.source import load_source
 from agent.config.starter import render_starter
-from agent.model.profile import resolve
+from agent.model.profile import Section, resolve
 from tests.unit.profiles.machines import BARE, GIB, NVME
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schema" / "profile.json"
@@ -28,6 +28,24 @@ def test_the_published_schema_is_the_one_we_check_by() -> None:
 def test_every_shipped_profile_is_without_fault_by_us_and_by_the_schema(name: str) -> None:
     assert profiles.load(name).profile.name == name
     jsonschema.validate(load_source(resources.profiles() / f"{name}.yml").data, json.loads(SCHEMA.read_text()))
+
+
+def sections() -> list[type[Section]]:
+    found, waiting = [], [Section]
+    while waiting:
+        below = waiting.pop().__subclasses__()
+        found += below
+        waiting += below
+    return found
+
+
+def test_a_default_that_was_made_without_validation_is_what_validation_makes() -> None:
+    whole = [section for section in sections() if not any(field.is_required() for field in section.model_fields.values())]
+    assert len(whole) > 20
+    for section in whole:
+        made, validated = section.model_construct(), section.model_validate({})
+        assert made == validated, section.__name__
+        assert section.model_validate(made.model_dump()).model_dump() == validated.model_dump(), section.__name__
 
 
 def test_nothing_else_is_shipped() -> None:
