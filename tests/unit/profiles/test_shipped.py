@@ -40,7 +40,8 @@ def sections() -> list[type[Section]]:
 
 
 def test_a_default_that_was_made_without_validation_is_what_validation_makes() -> None:
-    whole = [section for section in sections() if not any(field.is_required() for field in section.model_fields.values())]
+    whole = [section for section in sections()
+             if not any(field.is_required() for field in section.model_fields.values())]
     assert len(whole) > 20
     for section in whole:
         made, validated = section.model_construct(), section.model_validate({})
