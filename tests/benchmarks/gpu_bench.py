@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks.gpu_bench`: what all quick checks of GPU, driver and CUDA cost, beside nvitop and gcm.
 
-All on the same stand-in NVML library, in turn, medians; CPU is of the process and everything it started. gcm pins
+All on the same stand-in NVML library, in turn, medians; CPU is of the process and everything it started. Our checks
+read the files of a whole machine (driver by DKMS, CUDA, cuDNN, 6,000 modules, 2,500 packages) from a folder. gcm pins
 other versions of what we use, so it lives in an environment of its own, made at the first run; where it cannot be
 installed it is left out by name.
 """
@@ -8,14 +9,22 @@ installed it is left out by name.
 from __future__ import annotations
 
 import compileall
+import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
+from agent.machine.api import FileStatus
 from tests.benchmarks.measure import measured, medians
+from tests.checks.cuda import machines as cuda
+from tests.checks.driver import machines as driver
+from tests.fixtures import Content
+from tests.nvml.machines import bus_files
 from tests.nvml.stand_in import StandIn
 
 RUNS = int(os.environ.get("FIRSTLIGHT_BENCH_RUNS", "7"))
@@ -24,6 +33,43 @@ GCM = ROOT / ".build" / "gcm"
 GOALS_S = {"h100x8": 0.4, "rtx4090": 0.25}
 AREAS = [area for area in ("gpu", "driver", "cuda") if any((ROOT / "checks" / area).glob("[a-z]*.py"))]
 OURS = f"firstlight check --only {','.join(AREAS)}"
+MODULES, PACKAGES = 6_000, 2_500  # of a usual Ubuntu server
+OWN = ("/etc/os-release", "/proc/cpuinfo", "/proc/sys/kernel/hostname", "/proc/sys/kernel/tainted")  # this machine's
+PROFILE = """name: bench
+extends: datacenter
+gpu: {driver: {enabled: true, branch: "580"}, cuda: {enabled: true}}
+"""
+
+
+def plant(root: Path, files: Mapping[str, Content]) -> None:
+    """Write the files of a fake machine below a folder."""
+    for path, content in files.items():
+        place = root / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, FileStatus) and content.kind == "link":
+            place.symlink_to(content.target)
+        else:
+            data = content if isinstance(content, bytes) else content.encode() if isinstance(content, str) else b""
+            place.write_bytes(data)
+
+
+def tree(name: str) -> dict[str, Content]:
+    """Return the files of a machine with the cards of a profile, a driver by DKMS, CUDA and cuDNN."""
+    files = {**cuda.healthy_files(), **driver.healthy_files()}
+    files = {path: content for path, content in files.items()
+             if driver.ADDRESS not in path and path != "/sys/firmware/efi"}
+    modules = "".join(f"kernel/drivers/net/ethernet/vendor{n}/driver{n}.ko.zst: kernel/lib/x.ko.zst\n"
+                      for n in range(MODULES))
+    packages = "\n".join(f"Package: lib{n}\nStatus: install ok installed\nPriority: optional\nArchitecture: amd64\n"
+                         f"Version: {n}.0-1\nDescription: {'x' * 900}\n" for n in range(PACKAGES))
+    return {
+        **{path: Path(path).read_text() for path in OWN}, "/sys/block/x": "",
+        **files, **bus_files(name), "/proc/meminfo": "MemTotal: 527600748 kB\nMemAvailable: 501465408 kB\n",
+        f"/lib/modules/{driver.KERNEL}/modules.dep": modules + str(files[f"/lib/modules/{driver.KERNEL}/modules.dep"]),
+        f"/var/lib/dkms/nvidia/{driver.VERSION}/{driver.KERNEL}/x86_64/module/nvidia.ko.zst": "",
+        "/var/lib/dpkg/status": packages + "\n" + str(files["/var/lib/dpkg/status"]),
+        "/run/systemd/system/x": "", "/sys/bus/pci/devices/0000:00:00.0/vendor": "0x8086\n",
+    }
 
 
 def find_gcm() -> str | None:
@@ -37,11 +83,11 @@ def find_gcm() -> str | None:
     return str(command) if command.exists() else None
 
 
-def commands(gcm: str | None, gpus: int, logs: str) -> dict[str, list[str]]:
+def commands(gcm: str | None, gpus: int, folder: str) -> dict[str, list[str]]:
     """Return what is compared, by name."""
     python = sys.executable
-    check = [python, "-m", "tests.nvml.command", "check", "--level", "quick", "--no-save", "--profile", "datacenter",
-             "-o", "json", "--only"]
+    check = [python, "-m", "tests.benchmarks.planted", "check", "--level", "quick", "--no-save", "--profile",
+             f"{folder}/bench.yml", "-o", "json", "--only"]
     found = {
         "python3 -c pass": [python, "-c", "pass"],
         "firstlight check --only kernel.taint": [*check, "kernel.taint"],
@@ -51,8 +97,8 @@ def commands(gcm: str | None, gpus: int, logs: str) -> dict[str, list[str]]:
     }
     if gcm:
         found["gcm check-nvidia-smi (gpu_num)"] = [
-            gcm, "check-nvidia-smi", "cluster", "nagios", "--sink", "do_nothing", "--log-folder", logs, "-c", "gpu_num",
-            "--gpu_num", str(gpus)]
+            gcm, "check-nvidia-smi", "cluster", "nagios", "--sink", "do_nothing", "--log-folder", folder, "-c",
+            "gpu_num", "--gpu_num", str(gpus)]
     return found
 
 
@@ -60,10 +106,13 @@ def compare(profile: str, gpus: int, gcm: str | None) -> None:
     """Print the rows of one profile."""
     with tempfile.TemporaryDirectory() as folder:
         stand_in = StandIn(Path(folder)).use(profile)
+        plant(Path(folder) / "root", tree(profile))
+        (Path(folder) / "bench.yml").write_text(PROFILE)
         environment = {**os.environ, **stand_in.environment, "LD_LIBRARY_PATH": str(stand_in.folder),
-                       "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+                       "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "FIRSTLIGHT_BENCH_ROOT": f"{folder}/root"}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
         told = commands(gcm, gpus, folder)
+        answer = subprocess.run(told[OURS], capture_output=True, text=True, env=environment, check=False).stdout
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in told}
         for _ in range(RUNS):
             for name, words in told.items():
@@ -75,6 +124,10 @@ def compare(profile: str, gpus: int, gcm: str | None) -> None:
         if name != OURS and seen["code"]:
             note += f"; exit code {seen['code']:.0f}"
         print(f"| {gpus} | `{name}` | {seen['wall_s']:.3f} | {seen['cpu_s']:.3f} | {note} |")
+    runs_told = json.loads(answer)["data"]["runs"]
+    verdicts = Counter(finding["verdict"] for run in runs_told for finding in run["findings"])
+    print(f"| {gpus} | {len(runs_told)} checks | | | findings: "
+          f"{', '.join(f'{count} {verdict}' for verdict, count in verdicts.most_common())} |")
 
 
 def main() -> None:
