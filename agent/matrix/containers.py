@@ -14,7 +14,7 @@ from agent.matrix.version import at_least
 
 if TYPE_CHECKING:
     from agent.matrix.ask import Want
-    from agent.matrix.rows import Image
+    from agent.matrix.framework_rows import Image
     from agent.matrix.tables import Matrix
 
 DOCKER_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}

@@ -20,7 +20,7 @@ from agent.matrix.xids import (
 )
 
 if TYPE_CHECKING:
-    from agent.matrix.rows import Symptom
+    from agent.matrix.symptom_rows import Symptom
 
 _SHORT_WORDS = re.compile(r"s?xid[\s:#=]*\d+", re.IGNORECASE)
 

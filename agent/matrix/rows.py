@@ -1,4 +1,7 @@
-"""The rows of the tables. Every row has an id, its sources (ids of the table `sources`) and their date."""
+"""The rows of the tables. Every row has an id, its sources (ids of the table `sources`) and their date.
+
+Here are cards, drivers, CUDA and systems; framework_rows and symptom_rows are read only where they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -125,86 +128,6 @@ class Cudnn(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
-    """One build of torch on download.pytorch.org. An empty `status` means it was not verified."""
-
-    tag: str
-    cudnn: str = ""
-    status: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Torch(Row):
-    """A torch release. `pypi_cuda` is the CUDA of its PyPI wheel on x86_64; `pypi_aarch64`: cpu or cuda."""
-
-    version: str
-    released: str
-    python: tuple[str, ...]
-    pypi_cuda: str
-    pypi_aarch64: str
-    builds: tuple[Build, ...]
-    builds_complete: bool
-    pypi_cudnn: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TorchBuild(Row):
-    """The cards that torch builds `first` to `last` with this tag have code for; `12.0+PTX` carries PTX."""
-
-    tag: str
-    first: str
-    last: str
-    platform: str
-    capabilities: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vllm(Row):
-    """A vLLM release on PyPI. `nvfp4_on_12_1`: works, fails, doubtful, or empty where it does not run."""
-
-    version: str
-    released: str
-    python: str
-    torch: str
-    cuda: str
-    platforms: tuple[str, ...]
-    proven: tuple[str, ...] = ()
-    nvfp4_on_12_1: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VllmCards(Row):
-    """The least compute capability of vLLM releases from `first` to before `below`."""
-
-    first: str
-    below: str
-    capability_min: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image(Row):
-    """A container image, or a range of tags (`tag_first` to before `tag_below`, `*` any).
-
-    `architectures` are docker's words (amd64, arm64); empty: not known. `proven`: capabilities it was seen to run on.
-    """
-
-    reference: str
-    architectures: tuple[str, ...] = ()
-    cuda: str = ""
-    cuda_from_tag: bool = False
-    vllm_from_tag: bool = False
-    tag_pattern: str = ""
-    tag_first: str = ""
-    tag_below: str = ""
-    bundled_driver: str = ""
-    driver: str = ""
-    torch: str = ""
-    vllm: str = ""
-    plain_cuda: bool = False
-    proven: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class System(Row):
     """An operating system on a CPU architecture. `repository` is the folder of NVIDIA's package repository."""
 
@@ -215,47 +138,3 @@ class System(Row):
     archive_driver: str = ""
     vendor_managed: bool = False
     driver_branches: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Xid(Row):
-    """A Xid. `action` and `then` are NVIDIA's words, `gpud_*` another source's.
-
-    `application`: NVIDIA's Kubernetes plugin ignores it.
-    """
-
-    code: int
-    name: str
-    driver_name: str = ""
-    what: str = ""
-    unused: bool = False
-    action: str = ""
-    then: str = ""
-    gpud_event: str = ""
-    gpud_actions: tuple[str, ...] = ()
-    application: bool = False
-    look: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SXid(Row):
-    """An error of an NVSwitch. `kind`: non-fatal, fatal, always-fatal, other-notable; `gpud_*` another source's."""
-
-    code: int
-    name: str
-    kind: str
-    impact: str = ""
-    recovery: str = ""
-    gpud_event: str = ""
-    gpud_actions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Symptom(Row):
-    """A text that programs print when something is wrong. `source`: ids, or threads as owner/name#number."""
-
-    pattern: str
-    cause: str
-    look: tuple[str, ...]
-    remedy: tuple[str, ...]
-    rows: tuple[str, ...] = ()

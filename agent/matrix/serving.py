@@ -13,7 +13,7 @@ from agent.matrix.wheels import torch_candidate
 
 if TYPE_CHECKING:
     from agent.matrix.ask import Want
-    from agent.matrix.rows import Torch, Vllm
+    from agent.matrix.framework_rows import Torch, Vllm
 
 
 def vllm_candidates(question: Question, want: Want) -> list[Candidate]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,29 +16,29 @@ if TYPE_CHECKING:
     from agent.matrix import rows
 
 DATA = Path(__file__).resolve().parent / "data"
-# Table, or field of a row → the class in `rows`, whose many dataclasses are made only when a table is read.
+# Table, or field of a row → module and class: dataclasses are dear, so they are made when a table is read.
 TABLES: dict[str, str] = {
-    "cards": "Card",
-    "architectures": "Architecture",
-    "drivers": "Driver",
-    "floors": "Floor",
-    "cuda": "Toolkit",
-    "cudnn": "Cudnn",
-    "torch": "Torch",
-    "torch_builds": "TorchBuild",
-    "vllm": "Vllm",
-    "vllm_cards": "VllmCards",
-    "images": "Image",
-    "systems": "System",
-    "xid": "Xid",
-    "sxid": "SXid",
-    "symptoms": "Symptom",
-    "sources": "Source",
+    "cards": "rows.Card",
+    "architectures": "rows.Architecture",
+    "drivers": "rows.Driver",
+    "floors": "rows.Floor",
+    "cuda": "rows.Toolkit",
+    "cudnn": "rows.Cudnn",
+    "torch": "framework_rows.Torch",
+    "torch_builds": "framework_rows.TorchBuild",
+    "vllm": "framework_rows.Vllm",
+    "vllm_cards": "framework_rows.VllmCards",
+    "images": "framework_rows.Image",
+    "systems": "rows.System",
+    "xid": "symptom_rows.Xid",
+    "sxid": "symptom_rows.SXid",
+    "symptoms": "symptom_rows.Symptom",
+    "sources": "rows.Source",
 }
 _NESTED: dict[str, str] = {
-    "kernels_broken": "BrokenKernel",
-    "known_faults": "KnownFault",
-    "builds": "Build",
+    "kernels_broken": "rows.BrokenKernel",
+    "known_faults": "rows.KnownFault",
+    "builds": "framework_rows.Build",
 }
 RowType = TypeVar("RowType")
 
@@ -51,10 +52,9 @@ def _value(name: str, value: Any) -> Any:
 
 
 def _row(name: str) -> type[Any]:
-    from agent.matrix import rows
-
-    kind: type[Any] = getattr(rows, name)
-    return kind
+    module, _, kind = name.partition(".")
+    found: type[Any] = getattr(importlib.import_module(f"agent.matrix.{module}"), kind)
+    return found
 
 
 def _made(kind: type[RowType], item: dict[str, Any]) -> RowType:

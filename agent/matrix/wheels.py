@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent.matrix.ask import Want
-    from agent.matrix.rows import Torch, TorchBuild
+    from agent.matrix.framework_rows import Torch, TorchBuild
     from agent.matrix.tables import Matrix
 
 INDEX = "https://download.pytorch.org/whl"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.matrix.tables import load_table
 
 if TYPE_CHECKING:
-    from agent.matrix.rows import SXid, Xid
+    from agent.matrix.symptom_rows import SXid, Xid
 
 IN_LOG = re.compile(r"\bXid \((?:PCI:)?[^)]*\): (\d+)")
 SWITCH_IN_LOG = re.compile(r"\bSXid \((?:PCI:)?[^)]*\): (\d+)")
