@@ -1,6 +1,7 @@
 """Debian's real driver, built by DKMS for a real Debian kernel on a node. Ten minutes and more per suite.
 
-Set FIRSTLIGHT_DKMS=1 to run it: it downloads about 200 MB and compiles for about five minutes of CPU time.
+Set FIRSTLIGHT_DKMS=1 to run it: it downloads about 200 MB and compiles for about five minutes of CPU time. Measured on
+bookworm: 49 minutes on two cores at a load of 40 to 65, seven minutes of CPU time.
 """
 
 from __future__ import annotations
