@@ -307,7 +307,8 @@ class Smoke(Section):
         default="auto", description="auto: in the image when it is here, else by the interpreter when one is named")
     image: str = Field(default="", description="has torch; never pulled by a smoke test")
     cuda_image: str = Field(default="", description="has nvcc; never pulled by a smoke test")
-    python: str = Field(default="", description="an interpreter with torch, for place local")
+    vllm_image: str = Field(default="", description="has vLLM; never pulled by a smoke test; empty: `image`")
+    python: str = Field(default="", description="an interpreter with torch (for job vllm with vLLM), for place local")
     lora_size: Literal["small", "medium", "large"] = "small"
     lora_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     passes: int = Field(default=3, ge=1, le=10, description="a figure is slow only when this many passes say so")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.model.errors import UsageError
 from agent.smoke.scripts import run_all_reduce, run_nvcc, run_torch
+from agent.smoke.serving import run_vllm
 from agent.smoke.session import Job, JobResult, Session
 from agent.smoke.visibility import run_container, run_nvidia_smi
 
@@ -53,6 +54,10 @@ JOBS = {
         "A small adapter learns what can be learned",
         "Training works end to end: the loss reaches what the data allow, the base stays untouched, the adapter "
         "reloads and merges.", _torch("lora", lora=True)),
+    "vllm": Job(
+        "A server answers right, and how fast",
+        "vLLM serves a model whose every answer is known, and the adapter that lora trains, to the last token; "
+        "latency and throughput agree with the server's own count. --url measures a server that is there.", run_vllm),
 }
 
 

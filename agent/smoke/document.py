@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from agent.smoke.execution import Bounds, Ended
 
 LOG_LINES, LINE_LENGTH = 8, 200
+MISSING = {"no-torch": "torch", "no-vllm": "vLLM"}
 NOT_HERE = 127  # the shell's and execve's "no such program"
 
 
@@ -37,9 +38,9 @@ def judge_broken(ended: Ended, bounds: Bounds, document: dict[str, Any] | None, 
         return None
     log = "\n".join(text for text in (ended.err, "" if document else ended.out, (error or {}).get("text", "")) if text)
     evidence = [Evidence(what, lines)] if (lines := last_lines(log)) else []
-    if error and error.get("kind") == "no-torch":
-        return unknown("the interpreter has no torch.", subject=subject, evidence=evidence, remedy=Remedy(
-            steps=("Name one that has: --python PATH, or use an image that has torch.",)))
+    if error and (missing := MISSING.get(error.get("kind", ""))):
+        return unknown(f"the interpreter has no {missing}.", subject=subject, evidence=evidence, remedy=Remedy(
+            steps=(f"Name one that has: --python PATH, or use an image that has {missing}.",)))
     if ended.how in ("stopped", "not-started"):
         return unknown(f"The job {ended.words(bounds)}.", subject=subject, evidence=evidence)
     explained = next(iter(explain_text(log)), None)
