@@ -33,7 +33,6 @@ GIB = 1 << 30
 SCALING = 3.0  # eight at a time against one on a GPU; a server that does one after the other has 1
 ADAPTER_TOKENS, ADAPTER_PROMPTS = 24, 32
 HEAVY_TOKENS, HEAVY_PROMPTS = 64, 4
-TRAIN_S = 300.0
 LIGHT = ["--max-model-len", "1024", "--max-num-seqs", "16", "--enforce-eager"]
 
 
@@ -183,7 +182,12 @@ def train(proof: Proof, made: Path) -> None:
              ("export", [sys.executable, "-m", f"{here.name}.adapter", str(export), str(made)]))
     for name, argv in steps:
         proof.say(f"{name}: running")
-        done = subprocess.run(argv, cwd=here.parent, capture_output=True, text=True, timeout=TRAIN_S, check=False)
+        try:
+            done = subprocess.run(argv, cwd=here.parent, capture_output=True, text=True, timeout=proof.args.ready_s,
+                                  check=False)
+        except subprocess.TimeoutExpired:
+            raise ServerFailed(f"no-{name}", f"the adapter could not be made: {name} was not done after "
+                                             f"{proof.args.ready_s:g} s") from None
         if done.returncode:
             raise ServerFailed(f"no-{name}", f"the adapter could not be made: {name} ended with exit code "
                                              f"{done.returncode}.\n{(done.stdout + done.stderr)[-8000:]}")
