@@ -18,7 +18,9 @@ from .client import Target, ask_once, get
 POLL_S, TERM_S = 0.5, 30.0
 LOG_BYTES = 48_000
 APART = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1",
-         "PYTHONUNBUFFERED": "1"}
+         "PYTHONUNBUFFERED": "1",
+         # In a container without a network the host's name leads nowhere; its parts talk over the loopback.
+         "VLLM_HOST_IP": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
 
 class ServerFailed(Exception):
