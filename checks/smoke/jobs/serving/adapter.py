@@ -1,12 +1,11 @@
 """Writes what `lora.py --export` has trained as vLLM and PEFT read it: base, adapter, and the answers that are right.
 
-`python adapter.py EXPORT FOLDER` makes FOLDER/base, FOLDER/merged, FOLDER/adapter and FOLDER/follow.json.
+`python adapter.py EXPORT FOLDER` makes FOLDER/base, FOLDER/merged, FOLDER/adapter and FOLDER/answers.json.
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from .models import Tensors, keep_json, write_model, write_safetensors
 
 RANK, ALPHA = 8, 16  # those of lora.py
+TOKENS, PROMPTS = 24, 32
 PARTS = {"q": "self_attn.q_proj", "k": "self_attn.k_proj", "v": "self_attn.v_proj", "o": "self_attn.o_proj",
          "gate": "mlp.gate_proj", "up": "mlp.up_proj", "down": "mlp.down_proj"}
 
@@ -46,7 +46,7 @@ def base_of(state: dict[str, Any], layers: int, *, merged: bool) -> Tensors:
 
 
 def write_export(export: dict[str, Any], folder: Path) -> None:
-    """Write base, merged model, adapter and the rule of the data."""
+    """Write base, merged model, adapter and answers."""
     size, state = export["size"], export["state"]
     shape = {"hidden_size": size["width"], "intermediate_size": size["inner"], "num_hidden_layers": size["layers"],
              "num_attention_heads": size["heads"], "num_key_value_heads": size["heads"]}
@@ -66,21 +66,36 @@ def write_export(export: dict[str, Any], folder: Path) -> None:
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": str(folder / "base"), "r": RANK,
         "lora_alpha": ALPHA, "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": False, "inference_mode": True,
         "target_modules": [name.rpartition(".")[2] for name in PARTS.values()]})
-    keep_json(folder / "follow.json", export["follow"].tolist())
+    keep_json(folder / "answers.json", answers_of(export))
 
 
-def answers_of(folder: Path, count: int, tokens: int) -> list[tuple[str, str]]:
-    """Return prompts (a mode and a symbol) with the answers the trained model must give."""
-    follow = json.loads((folder / "follow.json").read_text())
+def answers_of(export: dict[str, Any]) -> list[list[str]]:
+    """Return prompts (a mode and a symbol) and answers: true, and what the model itself says; the surest of them.
+
+    Where the model has not learned the rule, or is nearly undecided, another engine's rounding could change its mind.
+    """
+    import lora  # type: ignore[import-not-found]  # stands beside this package
+    import torch
+
+    model = lora.Decoder(export["size"], export["seed"])
+    model.load_state_dict(export["state"])
+    model.float().eval()
+    modes, symbols = export["follow"].shape
+    ids = torch.tensor([[ord("0") + mode, lora.FIRST + symbol] for mode in range(modes) for symbol in range(symbols)])
+    sure = torch.full((len(ids),), float("inf"))
+    with torch.no_grad():
+        for _ in range(TOKENS):
+            best = model(ids)[:, -1].topk(2)
+            sure = torch.minimum(sure, best.values[:, 0] - best.values[:, 1])
+            ids = torch.cat([ids, best.indices[:, :1]], 1)
     found = []
-    for number in range(count):
-        mode, last = number % len(follow), (number * 7 + 3) % len(follow[0])
-        prompt, said = f"{mode}{chr(65 + last)}", []
-        for _ in range(tokens):
-            last = follow[mode][last]
-            said.append(chr(65 + last))
-        found.append((prompt, "".join(said)))
-    return found
+    for row in sorted(range(len(ids)), key=lambda row: -float(sure[row])):
+        said = ids[row].tolist()
+        rule = export["follow"][said[0] - ord("0")].tolist()
+        told = [symbol - lora.FIRST for symbol in said[1:]]
+        if told[1:] == [rule[symbol] for symbol in told[:-1]]:
+            found.append(["".join(map(chr, said[:2])), "".join(map(chr, said[2:]))])
+    return found[:PROMPTS]
 
 
 if __name__ == "__main__":

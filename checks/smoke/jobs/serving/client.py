@@ -93,6 +93,11 @@ class Answer:
         return not self.error
 
     @property
+    def served(self) -> bool:
+        """The server answered, be it with tokens that have no text, which a model may say at any time."""
+        return self.good or self.finished
+
+    @property
     def tokens(self) -> int:
         """Tokens as the server counted them, else chunks."""
         return len(self.stamps) if self.output_tokens is None else self.output_tokens
@@ -218,6 +223,7 @@ def read_whole(response: http.client.HTTPResponse, answer: Answer) -> None:
     answer.stamps.append(time.perf_counter())
     note_usage(said, answer)
     answer.pieces += [text_of(choice) for choice in said.get("choices") or ()]
+    answer.finished = bool(answer.pieces)
     if not any(answer.pieces):
         answer.error = "the answer has no text"
 

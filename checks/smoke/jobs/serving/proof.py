@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess  # noqa: TID251 - a job runs apart from the agent
 import sys
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .adapter import answers_of
+from .adapter import PROMPTS, TOKENS
 from .client import Answer, Target, ask_all
 from .figures import find_counts, server_side, summarised
 from .models import FIRST, LAST, counted, write_counter, write_heavy
@@ -31,7 +32,6 @@ from .server import Server, ServerFailed, command, free_port
 
 GIB = 1 << 30
 SCALING = 3.0  # eight at a time against one on a GPU; a server that does one after the other has 1
-ADAPTER_TOKENS, ADAPTER_PROMPTS = 24, 32
 HEAVY_TOKENS, HEAVY_PROMPTS = 64, 4
 LIGHT = ["--max-model-len", "1024", "--max-num-seqs", "16", "--enforce-eager"]
 
@@ -153,7 +153,8 @@ def prove_adapter(proof: Proof) -> None:
     """Train an adapter by the job `lora`, serve it beside its base: it answers as trained, the base does not."""
     args, made = proof.args, proof.folder / "trained"
     train(proof, made)
-    pairs = answers_of(made, ADAPTER_PROMPTS, ADAPTER_TOKENS)
+    pairs = json.loads((made / "answers.json").read_text(encoding="utf-8"))
+    proof.rows.append(row("adapter_learned", len(pairs) == PROMPTS, f"{len(pairs)} sure answers", f"{PROMPTS}"))
     prompts, right = [prompt for prompt, _ in pairs], [text for _, text in pairs]
     merged = args.engine == "transformers"
     base = made / ("merged" if merged else "base")
@@ -162,14 +163,15 @@ def prove_adapter(proof: Proof) -> None:
                "--max-lora-rank", "8", "--lora-modules", f"trained={made / 'adapter'}"]
     with proof.serving("base", base, weight_bytes, options) as (server, target):
         if not merged:
+            # Before the adapter is used: after that vLLM's CPU kernels apply it to requests without one too (0.32).
             find_target(target, "completions", proof.say)
-            answers, _ = ask_all(target, prompts[:8], ADAPTER_TOKENS, 4)
+            answers, _ = ask_all(target, prompts[:8], TOKENS, 4)
             same = sum(answer.text == text for answer, text in zip(answers, right))  # noqa: B905
-            proof.rows.append(row("base_untrained", same == 0 and all(answer.good for answer in answers),
+            proof.rows.append(row("base_untrained", same == 0 and all(answer.served for answer in answers),
                                   f"{same} of 8 as trained", "none: what answers right is the adapter"))
             target.model = "trained"
         find_target(target, "completions", proof.say)
-        answers, _ = proof.round(server, target, prompts, ADAPTER_TOKENS, 4, "adapter_")
+        answers, _ = proof.round(server, target, prompts, TOKENS, 4, "adapter_")
         proof.rows.append(judged_text(answers, right, "adapter_answers"))
 
 

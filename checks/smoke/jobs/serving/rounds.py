@@ -45,12 +45,12 @@ def find_target(target: Target, api: str, say: Callable[[str], None]) -> dict[st
         for target.extras in ({"ignore_eos": True}, {}):
             say(f"asking {target.model} for a first answer ({target.api})")
             answer = ask_once(target, "One, two,", 4)
-            if answer.good or answer.status not in NOT_OFFERED:
+            if answer.served or answer.status not in NOT_OFFERED:
                 break
-        if answer.good or answer.status not in NOT_OFFERED:
+        if answer.served or answer.status not in NOT_OFFERED:
             break
     target.timeout_s = patient
-    if not answer.good:
+    if not answer.served:
         raise ValueError(f"{target.url} does not answer as an OpenAI-compatible server: {answer.error}")
     return {"model": target.model, "api": target.api, "ignores_end": bool(target.extras)}
 

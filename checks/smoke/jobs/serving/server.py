@@ -87,7 +87,7 @@ class Server:
             if health == 200 and held >= weight_bytes and listens(self.pids(), target.port):
                 answer = ask_once(target, "A", 1)
                 self.check_alive()
-                if answer.good:
+                if answer.served:
                     return {"ready_s": time.monotonic() - self.begun, "held_bytes": max(held, self.held_bytes())}
             say(f"{time.monotonic() - self.begun:.0f} s, {held / 2**30:.2f} GiB held, "
                 f"{'answers' if health == 200 else 'does not answer yet'}")
