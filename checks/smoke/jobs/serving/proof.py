@@ -214,7 +214,9 @@ def prove_heavy(proof: Proof) -> None:
 def prove_model(proof: Proof, model: Path) -> None:
     """Serve a model that was given; what it says is not known, how fast it says it is measured."""
     weight_bytes = sum(file.stat().st_size for file in model.glob("*.safetensors"))
-    with proof.serving("model", model, weight_bytes, []) as (server, target):
+    # On a CPU it is a trial: compiling takes longer than what it saves.
+    options = ["--enforce-eager"] if proof.args.device == "cpu" else []
+    with proof.serving("model", model, weight_bytes, options) as (server, target):
         find_target(target, "completions", proof.say)
         words = words_needed(target, proof.args.prompt_tokens)
         for count, parallel in enumerate(parallels(proof.args.parallel)):
