@@ -314,6 +314,7 @@ class Smoke(Section):
     passes: int = Field(default=3, ge=1, le=10, description="a figure is slow only when this many passes say so")
     tolerance_percent: float = Field(default=15, gt=0, lt=100, description="below this machine's first day is slow")
     time_limit_s: float = Field(default=600, gt=0, description="of one job")
+    serve_limit_s: float = Field(default=1800, gt=0, description="of the job vllm, which starts up to three servers")
     memory_limit: Size = Field(default=0, description="of one job's host memory; 0: three quarters of the machine's")
     disk_limit: Size = Field(default=4 * GIB, description="of one job's own files")
 

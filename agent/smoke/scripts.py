@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from agent.model.errors import FirstlightError
     from agent.model.gpu import Gpu
-    from agent.smoke.execution import Ended
+    from agent.smoke.execution import Bounds, Ended
     from agent.smoke.places import Place
 
 Words = tuple[str, ...]
@@ -84,9 +84,9 @@ def _once(session: Session, place: Place, job: str, script: str, program: Words,
 
 
 def judged(ended: Ended, document: dict[str, Any] | None, session: Session, subject: str, what: str,
-           kind: str) -> JobResult:
+           kind: str, bounds: Bounds | None = None) -> JobResult:
     """Return the result of a script that has ended."""
-    outcome = judge_broken(ended, session.bounds, document, subject, what)
+    outcome = judge_broken(ended, bounds or session.bounds, document, subject, what)
     document = document or {}
     if outcome is None:
         outcome = judge_criteria(document, subject, what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from agent.model.gpu import Gpu
 
 HEAVY_SHARE = 0.1  # of the memory: lighter models are bound by launches, not by memory
+SERVERS = 3
 NVFP4_ON = "12.1"
 
 
@@ -54,14 +56,16 @@ def run_vllm(session: Session) -> list[JobResult]:
 
 def _run(session: Session, place: Place, gpu: Gpu | None) -> JobResult:
     """Run the job at a place and judge it."""
-    program = (interpreter(place), "-", *session.load.words(), *_device_words(session, gpu))
+    bounds = dataclasses.replace(session.bounds, time_s=session.smoke.serve_limit_s)
+    program = (interpreter(place), "-", *session.load.words(), *_device_words(session, gpu),
+               "--ready-s", f"{bounds.time_s / SERVERS:g}")
     if session.load.model and not session.load.url:
         program = tuple(str(Path(word).absolute()) if word == session.load.model else word for word in program)
-    ready = launch(place, new_name(), session.bounds, program, gpu=gpu.uuid if gpu else "", threads=session.threads)
-    ended = run_bounded(ready.argv, session.bounds, env=ready.env, stdin=serving_bundle(), after=ready.after,
+    ready = launch(place, new_name(), bounds, program, gpu=gpu.uuid if gpu else "", threads=session.threads)
+    ended = run_bounded(ready.argv, bounds, env=ready.env, stdin=serving_bundle(), after=ready.after,
                         on_line=session.say)
     what = f"vllm at {session.load.url}" if session.load.url else f"vllm {place.words}"
-    result = judged(ended, find_document(ended.out), session, gpu.subject if gpu else "", what, place.kind)
+    result = judged(ended, find_document(ended.out), session, gpu.subject if gpu else "", what, place.kind, bounds)
     if gpu is None or result.outcome.verdict != "pass" or "weights_gbs" not in result.figures:
         return result
     return JobResult(_judged_speed(result.outcome, result.figures["weights_gbs"], gpu), result.figures, result.setting,

@@ -21,7 +21,7 @@ from agent.smoke.session import JobResult
 from agent.smoke.speed import judge_weights
 from checks.smoke.jobs.serving import models
 from checks.smoke.jobs.serving.server import Server, ServerFailed, free_port, session_pids
-from tests.unit.smoke.jobs import gpu, session
+from tests.unit.smoke.jobs import asked, document, gpu, interpreter, session
 from tests.unit.smoke.openai_server import counting, serving
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -255,3 +255,34 @@ def test_the_heavy_model_weighs_what_is_asked(tmp_path, gib):
     weight = models.write_heavy(tmp_path, gib << 30)
     assert abs(weight - (gib << 30)) < 0.12 * (gib << 30)
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_the_job_has_a_time_limit_of_its_own(python):
+    from agent.smoke.serving import run_vllm
+
+    (result,) = run_vllm(session(python=python, place="local", serve_limit_s=0.5, time_limit_s=500))
+    assert result.outcome.verdict == "fail"
+    assert result.outcome.summary == "The job was stopped after 0.5 s, its time limit."
+
+
+def test_a_busy_gpu_is_left_alone(python):
+    from agent.smoke.serving import run_vllm
+
+    busy = gpu(compute_processes=[[42, GIB]])
+    (result,) = run_vllm(session(busy, python=python, place="local"))
+    assert result.outcome.verdict == "unknown"
+    assert "is at work" in result.outcome.summary
+
+
+def test_the_job_is_told_of_the_card_and_its_figures_are_judged(tmp_path):
+    from agent.smoke.serving import run_vllm
+
+    said = document(job="vllm", c1_output_tokens_per_s=50.0, weights_gbs=1000.0)
+    program = interpreter(tmp_path / "p", said)
+    card = gpu(memory_bytes=[140 * GIB, 139 * GIB, GIB])
+    (result,) = run_vllm(session(card, python=program, place="local"))
+    words = asked(program)["words"]
+    assert words[words.index("--heavy-bytes") + 1] == str(14 * GIB)
+    assert words[words.index("--device") + 1] == "cuda"
+    assert result.outcome.verdict == "fail"
+    assert "at least half of the data sheet's 4800 is expected" in result.outcome.summary
