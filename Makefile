@@ -88,7 +88,7 @@ $(VENV)/.lint: $(VENV)/.test
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
-$(TORCH)/.ready: | $(VENV)/bin/pip
+$(TORCH)/.ready: Makefile | $(VENV)/bin/pip
 	@$(PYTHON) -m venv $(TORCH)
 	@$(TORCH)/bin/pip install -q '$(TORCH_BUILD)' 2>/dev/null || \
 		$(TORCH)/bin/pip install -q --extra-index-url $(TORCH_INDEX) '$(TORCH_BUILD)'
@@ -96,7 +96,7 @@ $(TORCH)/.ready: | $(VENV)/bin/pip
 	@touch $@
 
 # Its torchvision and friends are builds for CUDA and break the import; its commands look for a package `vllm`.
-$(VLLM)/.ready: | $(VENV)/bin/pip
+$(VLLM)/.ready: Makefile | $(VENV)/bin/pip
 	@$(PYTHON) -m venv $(VLLM)
 	@$(VLLM)/bin/pip install -q '$(TORCH_BUILD)' 2>/dev/null || \
 		$(VLLM)/bin/pip install -q --extra-index-url $(TORCH_INDEX) '$(TORCH_BUILD)'
