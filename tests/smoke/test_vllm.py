@@ -112,7 +112,7 @@ def broken(tmp_path: Path, fault: str) -> Path:
     if fault == "bad-model":
         config |= {"architectures": ["NoSuchForCausalLM"], "model_type": "no-such"}
     if fault == "small-cache":
-        config["max_position_embeddings"] = 4_000_000
+        config["max_position_embeddings"] = 1_000_000
     (model / "config.json").write_text(json.dumps(config))
     return model
 
