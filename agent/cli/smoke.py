@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from agent.cli import options, terminal
+from agent.cli import load_options, options, terminal
 
 if TYPE_CHECKING:
     import argparse
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nsys", metavar="FOLDER", default="", help="profile local jobs with Nsight Systems into it")
     parser.add_argument("--new-baseline", action="store_true", help="forget these jobs' results: today is a first day")
     parser.add_argument("--no-save", action="store_true", help="do not keep the results")
+    load_options.add_load(parser)
     parser.add_argument("--list", action="store_true", help="say what the jobs prove; runs nothing")
     parser.add_argument("--history", action="store_true", help="show the kept results; runs nothing")
 
@@ -39,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the jobs, or say what there is."""
     from agent.smoke.catalogue import chosen_jobs
 
-    jobs = chosen_jobs(args.jobs)
+    load = load_options.chosen_load(args)
+    jobs = chosen_jobs(args.jobs or (["vllm"] if load.url else []))
     if args.list:
         return _list(args)
     from agent.app import App
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     history = None if args.no_save else _opened(app)
     try:
         session = app.smoke(choices, history=history, allow_busy=args.allow_busy, threads=args.threads,
-                            nsys_folder=args.nsys, say=progress.say)
+                            nsys_folder=args.nsys, load=load, say=progress.say)
         if history is not None and args.new_baseline:
             for name in jobs:
                 history.forget(session.hostname, name)
@@ -117,6 +119,9 @@ def _print(report: Report, results: list[tuple[str, JobResult]], args: argparse.
         from agent.report.proven import proven_lines
 
         terminal.show(proven_lines(report, terminal.width()), args)
+        for _, result in results:
+            if table := result.document.get("table"):
+                sys.stdout.write("\n".join((*table, "")) + "\n")
     print_report(report, args)
 
 

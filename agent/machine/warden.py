@@ -1,6 +1,7 @@
 """Runs one job so that nothing of it is left: a program of our own, started by agent/machine/process.py.
 
 `warden SPEC` with SPEC a JSON object: argv, folder, parent, env, time_s, memory_bytes, disk_bytes, stdin, after.
+`stdin` is a file, or {module, files}: Python files that become one program for an interpreter's stdin.
 Two processes: the outer one dies with whoever started it, the inner one (the guard) then ends the job. The guard is
 the subreaper of everything the job starts, so also what has left the job's session or group is found and killed; what
 runs elsewhere (a container) is ended by the commands in `after`. Prints one JSON object: how it ended.
@@ -44,6 +45,8 @@ class Guard:
         except OSError as error:
             return {"how": "not-started", "why": f"{self.folder}: {error.strerror}"}
         try:
+            if isinstance(self.spec.get("stdin"), dict):
+                self.spec["stdin"] = str(pack(self.spec["stdin"], self.folder))
             job = self._start(self.spec["argv"], self.folder / "stdout", self.folder / "stderr")
             how, code = self._watch(job, begun)
             left = kill_children()
@@ -118,6 +121,21 @@ class Guard:
         while reap(pid) is None and time.monotonic() < deadline:
             time.sleep(POLL_S)
         kill_children()
+
+
+def pack(bundle: dict[str, Any], folder: Path) -> Path:
+    """Write a program that puts the bundle's files into its working directory and runs the module."""
+    texts = {name: Path(file).read_text(encoding="utf-8") for name, file in bundle["files"].items()}
+    program = folder / "program"
+    program.write_text(
+        "import pathlib, runpy, sys\n"
+        f"for name, text in {texts!r}.items():\n"
+        "    file = pathlib.Path('job', name)\n"
+        "    file.parent.mkdir(parents=True, exist_ok=True)\n"
+        "    file.write_text(text, encoding='utf-8')\n"
+        "sys.path.insert(0, str(pathlib.Path('job').absolute()))\n"
+        f"runpy.run_module({bundle['module']!r}, run_name='__main__', alter_sys=True)\n", encoding="utf-8")
+    return program
 
 
 def reap(job: int) -> int | None:

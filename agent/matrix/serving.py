@@ -14,6 +14,7 @@ from agent.matrix.wheels import torch_candidate
 if TYPE_CHECKING:
     from agent.matrix.ask import Want
     from agent.matrix.framework_rows import Torch, Vllm
+    from agent.matrix.tables import Matrix
 
 
 def vllm_candidates(question: Question, want: Want) -> list[Candidate]:
@@ -27,7 +28,12 @@ def vllm_candidates(question: Question, want: Want) -> list[Candidate]:
 
 def find_vllm(question: Question, version: str) -> Vllm | None:
     """Return the row of exactly this release."""
-    found: list[Vllm] = list(question.matrix.table("vllm"))
+    return find_release(question.matrix, version)
+
+
+def find_release(matrix: Matrix, version: str) -> Vllm | None:
+    """Return the row of exactly this release."""
+    found: list[Vllm] = list(matrix.table("vllm"))
     return next((row for row in found if order(row.version) == order(version)), None)
 
 

@@ -312,12 +312,14 @@ class Smoke(Section):
         default="", description="has torch: a purpose or name of the image catalogue, or a reference; of a purpose the "
         "first that fits and is here; never pulled by a smoke test; empty: none")
     cuda_image: str = Field(default="", description="has nvcc: likewise")
-    python: str = Field(default="", description="an interpreter with torch, for place local")
+    vllm_image: str = Field(default="", description="has vLLM: likewise; empty: `image`")
+    python: str = Field(default="", description="an interpreter with torch (for job vllm with vLLM), for place local")
     lora_size: Literal["small", "medium", "large"] = "small"
     lora_dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     passes: int = Field(default=3, ge=1, le=10, description="a figure is slow only when this many passes say so")
     tolerance_percent: float = Field(default=15, gt=0, lt=100, description="below this machine's first day is slow")
     time_limit_s: float = Field(default=600, gt=0, description="of one job")
+    serve_limit_s: float = Field(default=1800, gt=0, description="of the job vllm, which starts up to three servers")
     memory_limit: Size = Field(default=0, description="of one job's host memory; 0: three quarters of the machine's")
     disk_limit: Size = Field(default=4 * GIB, description="of one job's own files")
 

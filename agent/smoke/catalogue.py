@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.model.errors import UsageError
 from agent.smoke.scripts import run_all_reduce, run_nvcc, run_torch
+from agent.smoke.serving import run_vllm
 from agent.smoke.session import Job, JobResult, Session
 from agent.smoke.visibility import run_container, run_nvidia_smi
 
@@ -57,6 +58,10 @@ JOBS = {
         "The same by transformers and peft",
         "The libraries people tune with agree with this torch, where they are installed: learned, saved, merged.",
         _torch("lora-peft")),
+    "vllm": Job(
+        "A server answers right, and how fast",
+        "vLLM serves a model whose every answer is known, and the adapter that lora trains, to the last token; "
+        "latency and throughput agree with the server's own count. --url measures a server that is there.", run_vllm),
 }
 
 

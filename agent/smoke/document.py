@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from agent.check import Outcome, failed, not_applicable, unknown
-from agent.matrix.explanation import explain_text
+from agent.matrix.explanation import explain_log, explain_text
 from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.smoke.execution import Bounds, Ended
 
 LOG_LINES, LINE_LENGTH = 8, 200
+MISSING = {"no-torch": "torch", "no-vllm": "vLLM"}
 NOT_HERE = 127  # the shell's and execve's "no such program"
 
 
@@ -37,15 +38,18 @@ def judge_broken(ended: Ended, bounds: Bounds, document: dict[str, Any] | None, 
         return None
     log = "\n".join(text for text in (ended.err, "" if document else ended.out, (error or {}).get("text", "")) if text)
     evidence = [Evidence(what, lines)] if (lines := last_lines(log)) else []
-    if error and error.get("kind") == "no-torch":
-        return unknown("the interpreter has no torch.", subject=subject, evidence=evidence, remedy=Remedy(
-            steps=("Name one that has: --python PATH, or use an image that has torch.",)))
+    if error and (missing := MISSING.get(error.get("kind", ""))):
+        return unknown(f"the interpreter has no {missing}.", subject=subject, evidence=evidence, remedy=Remedy(
+            steps=(f"Name one that has: --python PATH, or use an image that has {missing}.",)))
     if error and error.get("kind") == "no-library":
         return not_applicable(f"what this job needs beyond torch is not there: {error.get('text', '')}")
     if ended.how in ("stopped", "not-started"):
         return unknown(f"The job {ended.words(bounds)}.", subject=subject, evidence=evidence)
     explained = next(iter(explain_text(log)), None)
     if explained is not None:
+        line = next((seen.text for seen in explain_log(log) if seen.explanation == explained), "")[:LINE_LENGTH]
+        if line and line not in lines:
+            evidence = [Evidence(what, (line, *lines))]
         return failed(f"The job failed: {explained.title}. {explained.cause}", subject=subject, evidence=evidence,
                       remedy=Remedy(steps=explained.steps))
     if ended.how == "exit" and ended.code == NOT_HERE:

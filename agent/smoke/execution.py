@@ -61,12 +61,20 @@ class Ended:
         }.get(self.how, f"could not be started: {self.why}")
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A job of several files, given to an interpreter's stdin: pairs of name and path, and the module that runs."""
+
+    module: str
+    files: tuple[tuple[str, str], ...]
+
+
 def new_name() -> str:
     """Return a name for a job's folder or container that nobody else has."""
     return f"firstlight-smoke-{secrets.token_hex(6)}"
 
 
-def run_bounded(argv: Sequence[str], bounds: Bounds, *, env: Mapping[str, str] | None = None, stdin: str = "",
+def run_bounded(argv: Sequence[str], bounds: Bounds, *, env: Mapping[str, str] | None = None, stdin: str | Bundle = "",
                 after: Sequence[Sequence[str]] = (), on_line: Callable[[str], None] | None = None) -> Ended:
     """Run a command in a folder and session of its own; return how it ended. Raises Unobservable.
 
@@ -74,7 +82,8 @@ def run_bounded(argv: Sequence[str], bounds: Bounds, *, env: Mapping[str, str] |
     commands for what runs elsewhere. `on_line` is told what the job says on stderr while it runs.
     """
     folder = Path(tempfile.gettempdir()) / new_name()
-    spec = {"argv": list(argv), "folder": str(folder), "parent": os.getpid(), "env": dict(env or {}), "stdin": stdin,
+    given = {"module": stdin.module, "files": dict(stdin.files)} if isinstance(stdin, Bundle) else stdin
+    spec = {"argv": list(argv), "folder": str(folder), "parent": os.getpid(), "env": dict(env or {}), "stdin": given,
             "time_s": bounds.time_s, "memory_bytes": bounds.memory_bytes, "disk_bytes": bounds.disk_bytes,
             "after": [list(command) for command in after]}
     done, follower = threading.Event(), None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from agent.model.errors import FirstlightError
     from agent.model.gpu import Gpu
-    from agent.smoke.execution import Ended
+    from agent.smoke.execution import Bounds, Ended
     from agent.smoke.places import Place
 
 Words = tuple[str, ...]
@@ -41,11 +41,11 @@ def run_torch(session: Session, *, job: str, script: str, words: Callable[[Sessi
         place = choose_place(session.machine, session.smoke, session.smoke.image, has_gpu=bool(gpus))
         python = interpreter(place)
     except Unobservable as error:
-        return [JobResult(unknown(_sentence(error.message), remedy=hinted(error)))]
+        return [JobResult(unknown(sentence(error.message), remedy=hinted(error)))]
     found = []
     for gpu in gpus or (None,):
         if gpu is not None and not session.allow_busy and (work := find_work(gpu, session.machine)):
-            found.append(JobResult(unknown(_sentence(work), subject=gpu.subject, remedy=Remedy(
+            found.append(JobResult(unknown(sentence(work), subject=gpu.subject, remedy=Remedy(
                 steps=("Run it again when the GPU is free, or all the same with --allow-busy.",)))))
             continue
         more = words(session, gpu is not None) if words else ()
@@ -62,12 +62,12 @@ def run_all_reduce(session: Session) -> list[JobResult]:
     if len(gpus) < 2:
         return [JobResult(not_applicable("there are no two GPUs"))]
     if not session.allow_busy and (work := next(filter(None, (find_work(gpu, session.machine) for gpu in gpus)), "")):
-        return [JobResult(unknown(_sentence(work)))]
+        return [JobResult(unknown(sentence(work)))]
     try:
         place = choose_place(session.machine, session.smoke, session.smoke.image, has_gpu=True)
         program = (interpreter(place), "-", "--device", "cuda", "--ranks", str(len(gpus)))
     except Unobservable as error:
-        return [JobResult(unknown(_sentence(error.message), remedy=hinted(error)))]
+        return [JobResult(unknown(sentence(error.message), remedy=hinted(error)))]
     return [_once(session, place, "all-reduce", "all_reduce.py", program, "", "all")]
 
 
@@ -84,9 +84,9 @@ def _once(session: Session, place: Place, job: str, script: str, program: Words,
 
 
 def judged(ended: Ended, document: dict[str, Any] | None, session: Session, subject: str, what: str,
-           kind: str) -> JobResult:
+           kind: str, bounds: Bounds | None = None) -> JobResult:
     """Return the result of a script that has ended."""
-    outcome = judge_broken(ended, session.bounds, document, subject, what)
+    outcome = judge_broken(ended, bounds or session.bounds, document, subject, what)
     document = document or {}
     if outcome is None:
         outcome = judge_criteria(document, subject, what)
@@ -95,7 +95,8 @@ def judged(ended: Ended, document: dict[str, Any] | None, session: Session, subj
         shown = render_figures(figures)
         outcome = passed(f"All {len(document['checks'])} criteria hold on {device_words(document)}"
                          f"{f': {shown}' if shown else ''}.", subject=subject, seen=shown,
-                         evidence=[Evidence(what, (f"{ended.wall_s:.1f} s, {ended.cpu_s:.1f} s of CPU",))])
+                         evidence=[Evidence(what, (*document.get("table", ()),
+                                                    f"{ended.wall_s:.1f} s, {ended.cpu_s:.1f} s of CPU"))])
     settings = {key: value for key, value in document.get("settings", {}).items() if key != "seed"}
     setting = f"{kind} {document.get('device', {}).get('name', '')} {settings}" if document else kind
     cost = {"wall_s": ended.wall_s, "cpu_s": ended.cpu_s, "host_memory_bytes": ended.peak_memory_bytes,
@@ -147,12 +148,12 @@ def run_nvcc(session: Session) -> list[JobResult]:
     if not gpus:
         return [JobResult(not_applicable("there is no NVIDIA GPU to run a kernel on"))]
     if not session.allow_busy and (work := next(filter(None, (find_work(gpu, session.machine) for gpu in gpus)), "")):
-        return [JobResult(unknown(_sentence(work)))]
+        return [JobResult(unknown(sentence(work)))]
     local = session.smoke.model_copy(update={"python": "/bin/sh"})
     try:
         place = choose_place(session.machine, local, session.smoke.cuda_image, has_gpu=True)
     except Unobservable as error:
-        return [JobResult(unknown(_sentence(error.message)))]
+        return [JobResult(unknown(sentence(error.message)))]
     ready = launch(place, new_name(), session.bounds, ("/bin/sh", "-s"), gpu="all")
     ended = run_bounded(ready.argv, session.bounds, env={**ready.env, "PATH": _path(place)}, after=ready.after,
                         stdin=str(resources.job_scripts() / "nvcc.sh"), on_line=session.say)
@@ -179,5 +180,6 @@ def hinted(error: FirstlightError) -> Remedy | None:
     return Remedy(steps=(error.hint,)) if error.hint else None
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """Return a text as a sentence."""
     return f"{text[0].upper()}{text[1:].rstrip('.')}." if text else text

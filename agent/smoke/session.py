@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agent.check import Outcome
 from agent.machine.gpu import Cards, observe_cards
 from agent.smoke.execution import Bounds
+from agent.smoke.load import Load
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
@@ -29,6 +30,7 @@ class Session:
     """The machine, its profile with the caller's choices in `smoke`, and who is told what is going on.
 
     `history` is None when nothing is to be kept. `nsys_folder`: profile local jobs with Nsight Systems into it.
+    `load`: what the job `vllm` measures.
     """
 
     machine: Machine
@@ -39,6 +41,7 @@ class Session:
     allow_busy: bool = False
     threads: int = 0
     nsys_folder: str = ""
+    load: Load = field(default_factory=Load)
     say: Callable[[str], None] = silent
 
     @functools.cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,15 @@ from agent.model.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agent.matrix.rows import Card
+
 CEILING = 1.05  # of the data sheet: faster than that is an error of measurement
 VECTOR_SHARE = 0.5  # of the copy rate; GB10's slow state costs a matrix-vector product 3.3 times and copies nothing
+WEIGHTS = "weights_gbs"  # of a served model: read once for every token
+WEIGHTS_SHARE = 0.5  # of the data sheet's memory rate; 0.6 to 0.9 is seen
 TFLOPS, COPY, VECTOR = "matmul_bfloat16_tflops", "copy_gbs", "gemv_gbs"
 COMPARED = (TFLOPS, "matmul_float32_tflops", COPY, VECTOR, "h2d_gbs", "d2h_gbs", "all_reduce_gbs")
+_ROUND = re.compile(r"c(\d+)_output_tokens_per_s")
 UNITS = {"tflops": "TFLOP/s", "gbs": "GB/s"}
 
 
@@ -76,15 +82,32 @@ def judge_speed(figures: Mapping[str, float], card: str, first_day: Mapping[str,
     return Speed(tuple(low), tuple(impossible), tuple(fallen), known)
 
 
-def _limits(card: str) -> list[tuple[str, float, float]]:
-    """Return (figure, floor, ceiling) of a card; empty when it is not known or its name fits several."""
+def judge_weights(gbs: float, card: str) -> tuple[str, bool]:
+    """Return what is wrong with the rate at which a served model's weights are read, and whether the card is known."""
+    row = _card(card)
+    if row is None or not row.bandwidth_gbs:
+        return "", False
+    if gbs < WEIGHTS_SHARE * row.bandwidth_gbs:
+        return f"{_shown(WEIGHTS, gbs)}; at least half of the data sheet's {row.bandwidth_gbs:g} is expected", True
+    if gbs > row.bandwidth_gbs:
+        return f"{_shown(WEIGHTS, gbs)}; the data sheet's limit is {row.bandwidth_gbs:g}", True
+    return "", True
+
+
+def _card(card: str) -> Card | None:
+    """Return the row of a card; None when it is not known or its name fits several."""
     matrix = Matrix()
     try:
         rows = find_subject(card, matrix).rows
     except UsageError:
-        return []
-    known = FLOORS.get(rows[0]) if len(rows) == 1 else None
-    row = next((row for row in matrix.cards if row.id in rows), None)
+        return None
+    return next((row for row in matrix.cards if row.id in rows), None) if len(rows) == 1 else None
+
+
+def _limits(card: str) -> list[tuple[str, float, float]]:
+    """Return (figure, floor, ceiling) of a card; empty when it is not known or its name fits several."""
+    row = _card(card)
+    known = FLOORS.get(row.id) if row else None
     if known is None or row is None:
         return []
     sheet = known.tflops_sheet or row.bf16_tflops or float("inf")
@@ -106,4 +129,16 @@ def render_figures(figures: Mapping[str, float]) -> str:
         shown.append(f"step {figures['step_p50_ms']:.3g} ms")
     if "captured" in figures:
         shown.append(f"{figures['captured']:.0%} of what could be learned")
-    return ", ".join(shown)
+    return ", ".join((*shown, *_served(figures)))
+
+
+def _served(figures: Mapping[str, float]) -> list[str]:
+    """Return how a server answered, for every number of requests at a time."""
+    parallels = sorted(int(found[1]) for name in figures if (found := _ROUND.fullmatch(name)))
+    shown = []
+    for parallel in parallels:
+        row = {name: figures.get(f"c{parallel}_{name}") for name in ("ttft_p50_ms", "tpot_p50_ms")}
+        told = [f"{name.split('_')[0].upper()} {value:.3g} ms" for name, value in row.items() if value is not None]
+        rate = figures[f"c{parallel}_output_tokens_per_s"]
+        shown.append(" ".join((f"{parallel} at a time: {rate:.4g} tokens/s", *told)))
+    return shown + ([_shown(WEIGHTS, figures[WEIGHTS])] if WEIGHTS in figures else [])

@@ -14,8 +14,10 @@ import pytest
 from agent.machine.local import LocalMachine
 from agent.model.profile import Smoke
 from agent.model.units import GIB, MIB
+from agent.smoke.document import find_document
 from agent.smoke.execution import Bounds, new_name, run_bounded
 from agent.smoke.places import Place, choose_place, launch
+from agent.smoke.serving import serving_bundle
 
 pytestmark = pytest.mark.node
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -109,6 +111,14 @@ def test_a_gpu_without_a_runtime_is_explained(image):
 
     assert ended.code != 0
     assert [found.rows[0] for found in explain_text(ended.err)] == ["symptom.no-nvidia-runtime"]
+
+
+def test_a_job_of_several_files_runs_in_a_container(image):
+    ready = launch(Place("container", image), new_name(), BOUNDS, ("python3", "-"), threads=1)
+    ended = run_bounded(ready.argv, BOUNDS, env=ready.env, after=ready.after, stdin=serving_bundle())
+    document = find_document(ended.out)
+    assert document is not None, ended.err
+    assert (document["job"], document["error"]["kind"]) == ("vllm", "no-vllm")
 
 
 def test_starting_a_container_costs_little(image, tmp_path):

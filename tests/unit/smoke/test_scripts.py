@@ -249,5 +249,5 @@ def test_all_reduce_needs_two_cards_and_takes_all_of_them(tmp_path):
 
 def test_every_job_says_what_it_proves():
     assert list(JOBS) == ["nvidia-smi", "container", "nvcc", "cuda-kernel", "bandwidth", "all-reduce", "lora",
-                          "lora-peft"]
+                          "lora-peft", "vllm"]
     assert all(job.title and job.why for job in JOBS.values())
