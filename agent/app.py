@@ -227,6 +227,7 @@ class App:
         """Return the exporter over this machine's cards and history; of a recording, over its checks made once."""
         from agent.exporter.facts import Facts, with_report
         from agent.exporter.looking import HistoryLook
+        from agent.exporter.measures import with_drift, with_smoke
         from agent.exporter.serving import Service
         from agent.machine.local import LocalMachine
 
@@ -234,10 +235,19 @@ class App:
             facts, machine = with_report(Facts(), self.check()), self.machine
             return Service(lambda: machine, lambda: facts, every_s)
         from agent.state.folder import state_folder
+        from agent.state.measured import Measured
         from agent.state.reading import Watcher
 
         hostname = self.machine.read("/proc/sys/kernel/hostname").strip()
-        return Service(LocalMachine, HistoryLook(Watcher(state_folder(), hostname)), every_s)
+        kept = Measured(state_folder(), hostname)
+
+        def measured(facts: Facts) -> Facts:
+            looked = kept.open_drifts()
+            if looked is not None:
+                facts = with_drift(facts, *looked, ("profile", "baseline") if kept.has_baseline() else ("profile",))
+            return with_smoke(facts, kept.newest_results())
+
+        return Service(LocalMachine, HistoryLook(Watcher(state_folder(), hostname), measured), every_s)
 
     @functools.cached_property
     def drift(self) -> DriftWatch:
