@@ -13,7 +13,6 @@ from agent.model.job import JobLine
 from agent.state import drifts, history
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 _LINES = ("SELECT machine, job, subject, setting, started, duration_s, verdict, figures FROM job WHERE id IN"
@@ -43,10 +42,10 @@ class Measured:
 
     def newest_results(self) -> list[JobLine]:
         """Return the newest result of each job on each GPU, without its document."""
-        return [JobLine(*row[:-1], json.loads(row[-1]), {})
-                for row in self._rows(self.files[1], history.SCHEMA_VERSION, "job", _LINES)]
+        rows = self._rows(self.files[1], history.SCHEMA_VERSION, "job", _LINES)
+        return [JobLine(*told, json.loads(figures), {}) for *told, figures in rows]
 
-    def _rows(self, file: Path, newest: int, table: str, question: str) -> Sequence[tuple[Any, ...]]:
+    def _rows(self, file: Path, newest: int, table: str, question: str) -> list[tuple[Any, ...]]:
         """Return the rows; none without the file or the table."""
         if not file.exists():
             return []
