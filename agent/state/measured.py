@@ -43,7 +43,8 @@ class Measured:
     def newest_results(self) -> list[JobLine]:
         """Return the newest result of each job on each GPU, without its document."""
         rows = self._rows(self.files[1], history.SCHEMA_VERSION, "job", _LINES)
-        return [JobLine(*told, figures=json.loads(figures), document={}) for *told, figures in rows]
+        return [JobLine(machine, job, subject, setting, started, duration_s, verdict, json.loads(figures), {})
+                for machine, job, subject, setting, started, duration_s, verdict, figures in rows]
 
     def _rows(self, file: Path, newest: int, table: str, question: str) -> list[tuple[Any, ...]]:
         """Return the rows; none without the file or the table."""
