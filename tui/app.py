@@ -14,6 +14,7 @@ from tui.jobs import Jobs
 from tui.screens.checks import Checks
 from tui.screens.drift import Drifts
 from tui.screens.face import Face
+from tui.screens.fleet import Fleet
 from tui.screens.gpu import Gpus
 from tui.screens.help import Help
 from tui.screens.history import Past
@@ -43,7 +44,7 @@ class FirstlightApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "overview": Overview, "checks": Checks, "provision": Provision, "history": Past, "gpu": Gpus,
-        "drift": Drifts, "smoke": Smoke}
+        "drift": Drifts, "smoke": Smoke, "fleet": Fleet}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(number), f"switch_mode('{place}')", title, id=f"go.{place}", show=False)
           for number, (place, title) in enumerate(PLACES, 1)),

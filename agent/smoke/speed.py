@@ -58,7 +58,7 @@ def judge_speed(figures: Mapping[str, float], card: str, first_day: Mapping[str,
                 tolerance_percent: float) -> Speed:
     """Return what is wrong with the figures of a card named as NVML names it; an unknown card has no limits."""
     low, impossible, known = [], [], False
-    for name, floor, ceiling in _limits(card):
+    for name, floor, ceiling in limits_of(card):
         known = True
         seen = figures.get(name)
         if seen is None:
@@ -76,7 +76,7 @@ def judge_speed(figures: Mapping[str, float], card: str, first_day: Mapping[str,
     return Speed(tuple(low), tuple(impossible), tuple(fallen), known)
 
 
-def _limits(card: str) -> list[tuple[str, float, float]]:
+def limits_of(card: str) -> list[tuple[str, float, float]]:
     """Return (figure, floor, ceiling) of a card; empty when it is not known or its name fits several."""
     matrix = Matrix()
     try:

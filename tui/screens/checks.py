@@ -27,6 +27,7 @@ class Checks(Face):
     """Screen 2."""
 
     PLACE = "checks"
+    COPIES = "#detail"
     HELP = ("The tree on the left holds every check by area; what is wrong stands first in its area. On the right: why "
             "it matters, what was seen and expected, the evidence, what to do. Typing after / narrows the tree; w "
             "leaves only what is not right. c copies the finding.")
@@ -39,7 +40,6 @@ class Checks(Face):
         Binding("D", "app.check('deep')", "Run deep", id="checks.deep", show=False,
                 tooltip="run every check, also those that load the machine"),
         Binding("f", "repair", "Fix", id="checks.fix", tooltip="plan what repairs it, show it, ask, apply"),
-        Binding("c", "copy", "Copy", id="checks.copy", show=False, tooltip="copy the finding's text"),
         Binding("escape", "leave_search", "Tree", show=False),
     ]
 
@@ -109,11 +109,6 @@ class Checks(Face):
         chosen = self.query_one(CheckTree).chosen()
         if isinstance(chosen, Finding):
             self.face.repair(chosen)
-
-    def action_copy(self) -> None:
-        """Copy the text on the right."""
-        self.app.copy_to_clipboard(self._detail().plain)
-        self.notify("copied", timeout=2)
 
     def _show_detail(self) -> None:
         self.query_one("#detail", Static).update(self._detail())

@@ -22,6 +22,7 @@ class Drifts(Face):
     """Screen 6."""
 
     PLACE = "drift"
+    COPIES = "#drift-detail"
     HELP = ("What differs from the profile, and from the baseline once somebody accepted one: what it was, what it is, "
             "when it became so and by what, as far as a log tells. f repairs what a role can repair; A accepts the "
             "machine as it is now, with a reason.")
