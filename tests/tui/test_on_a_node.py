@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 
@@ -11,59 +9,29 @@ import pytest
 
 from tests.node.conftest import engine, image, node, wheel_folder
 from tests.node.nodes import Node
+from tests.tui.terminal import Terminal
 
 __all__ = ["engine", "image", "node", "wheel_folder"]
-pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
-SOCKET = "firstlight-test"
-
-
-class Terminal:
-    """A terminal of 100x30 in tmux with `firstlight tui` on a node in it."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-
-    def open(self) -> None:
-        """Start it."""
-        inside = f"docker exec -it -e TERM=xterm-256color {self.node.name} /opt/firstlight/bin/firstlight tui"
-        self._tmux("new-session", "-d", "-x", "100", "-y", "30", "-s", self.node.name, inside)
-
-    def close(self) -> None:
-        """Close it as a person closes a window: everything on it gets a hangup, then worse."""
-        self._tmux("kill-session", "-t", self.node.name, check=False)
-        self.node.run(["pkill", "-9", "-f", "bin/firstlight tu[i]"])
-
-    def press(self, *keys: str) -> None:
-        """Press keys one after another."""
-        for key in keys:
-            self._tmux("send-keys", "-t", self.node.name, key)
-            time.sleep(0.1)
-
-    def text(self) -> str:
-        """Return what the terminal shows."""
-        return self._tmux("capture-pane", "-p", "-t", self.node.name)
-
-    def until(self, words: str, seconds: float = 90) -> str:
-        """Wait until the terminal shows some words; return everything it shows."""
-        end = time.monotonic() + seconds
-        while words not in (shown := self.text()):
-            assert time.monotonic() < end, f"no {words!r} within {seconds} s:\n{shown}"
-            time.sleep(0.2)
-        return shown
-
-    def _tmux(self, *words: str, check: bool = True) -> str:
-        done = subprocess.run(["tmux", "-L", SOCKET, *words], capture_output=True, text=True, check=check)
-        return done.stdout
+pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
+PROGRAM = "/opt/firstlight/bin/firstlight"
+SLOW_S = 300.0
 
 
 @pytest.fixture
 def terminal(node: Node) -> Iterator[Terminal]:
-    """A terminal that is closed at the end."""
-    if shutil.which("tmux") is None:
-        pytest.skip("needs tmux")
-    made = Terminal(node)
+    """A terminal of 100x30 with `firstlight tui` on the node in it; closed at the end."""
+    made = Terminal(node.name, ["docker", "exec", "-it", "-e", "TERM=xterm-256color", node.name, PROGRAM, "tui"],
+                    (100, 30))
     yield made
     made.close()
+
+
+def swappiness(node: Node, expected: str, seconds: float) -> None:
+    """Wait until the kernel has a value."""
+    end = time.monotonic() + seconds
+    while (seen := node.read("/proc/sys/vm/swappiness").strip()) != expected:
+        assert time.monotonic() < end, f"the apply did not go on: {seen}"
+        time.sleep(0.3)
 
 
 def test_a_drift_is_seen_repaired_watched_and_green_though_the_terminal_was_closed(
@@ -73,27 +41,42 @@ def test_a_drift_is_seen_repaired_watched_and_green_though_the_terminal_was_clos
     assert done.code == 0, str(done)
     node.sh("sysctl -q vm.swappiness=60; rm /etc/sysctl.d/*firstlight*")
     terminal.open()
-    terminal.until("failed,")
-    terminal.press("2", "/", "s", "w", "a", "p", "p", "i", "Enter", "j")
+    terminal.until(" failed, ", SLOW_S)
+    terminal.press("2")
+    terminal.until("[2 Checks]")
+    terminal.press("/", *"swappi", "Enter")
+    terminal.press("j")
     terminal.until("why it matters")
     terminal.press("f")
-    shown = terminal.until("Make these")
+    shown = terminal.until("Make these", SLOW_S)
     assert "- 60" in shown
     assert "+ 7" in shown
     assert node.read("/proc/sys/vm/swappiness").strip() == "60", "nothing is applied before the answer"
     terminal.press("a")
-    terminal.until("so far")
+    terminal.until("so far", SLOW_S)
     terminal.close()
+    node.run(["pkill", "-9", "-f", "bin/firstlight tu[i]"])
+    swappiness(node, "7", SLOW_S)
     terminal.open()
     terminal.until("[1 Overview]")
-    end = time.monotonic() + 60
-    while node.read("/proc/sys/vm/swappiness").strip() != "7":
-        assert time.monotonic() < end, "the apply did not go on"
-        time.sleep(0.3)
-    time.sleep(2)
-    terminal.press("r")
-    terminal.until("apply")  # among the last runs or in the status line
     terminal.press("4")
-    shown = terminal.until("done, ")
+    terminal.until("[4 History]")
+    shown = until_kept(terminal)
     assert "apply" in shown
+    terminal.press("2")
+    terminal.press("/", *"swappi", "Enter")
+    terminal.press("j")
+    terminal.until("✓", SLOW_S)
     assert node.firstlight("check", "--only", "kernel.sysctl").code == 0
+
+
+def until_kept(terminal: Terminal) -> str:
+    """Reload the history until the apply that went on by itself stands in it as done."""
+    end = time.monotonic() + SLOW_S
+    while True:
+        shown = terminal.text()
+        if any("apply" in line and "done, " in line for line in shown.splitlines()):
+            return shown
+        assert time.monotonic() < end, f"the apply is not in the history:\n{shown}"
+        terminal.press("u")
+        time.sleep(1)

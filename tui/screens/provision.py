@@ -57,7 +57,8 @@ class Provision(Face):
         table = self.query_one(DataTable)
         if topic in ("all", "look") and table.row_count != len(look.values):
             table.clear()
-            table.add_rows((value.key, visible(value.value)[:60], _short(value.origin)) for value in look.values)
+            room = max(16, min(60, self.size.width - 64))
+            table.add_rows((value.key, visible(value.value)[:room], _short(value.origin)) for value in look.values)
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Show the chosen value whole, with the place that says so."""
