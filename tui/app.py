@@ -115,7 +115,7 @@ class FirstlightApp(App[None]):
         """Explain the screen."""
         shown = self.screen
         found = [active for active in shown.active_bindings.values() if active.binding.description and active.enabled]
-        found.sort(key=lambda active: (active.node is not shown, active.node is not self))
+        found.sort(key=lambda active: (not active.binding.id, active.node is not shown, active.node is not self))
         keys = [(self.get_key_display(active.binding), active.binding.tooltip or active.binding.description)
                 for active in found]
         text = shown.HELP if isinstance(shown, Face) else "A plan is shown and asked about before anything changes."

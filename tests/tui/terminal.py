@@ -49,6 +49,22 @@ class Terminal:
             time.sleep(0.2)
         return shown
 
+    def press_until(self, key: str, words: str, seconds: float = PATIENCE_S) -> str:
+        """Press a key again and again until the terminal shows some words; return everything it shows."""
+        end = time.monotonic() + seconds
+        while words not in (shown := self.text()):
+            assert time.monotonic() < end, f"no {words!r} within {seconds} s of {key}:\n{shown}"
+            self.press(key)
+            time.sleep(1)
+        return shown
+
+    def until_gone(self, words: str, seconds: float = PATIENCE_S) -> None:
+        """Wait until the terminal does not show some words any more."""
+        end = time.monotonic() + seconds
+        while words in (shown := self.text()):
+            assert time.monotonic() < end, f"{words!r} still there after {seconds} s:\n{shown}"
+            time.sleep(0.2)
+
     def goes(self, seconds: float = PATIENCE_S) -> bool:
         """Return whether the program ends within a time."""
         end = time.monotonic() + seconds

@@ -54,7 +54,7 @@ class Checks(Face):
     def on_mount(self) -> None:
         """Hide the search until it is asked for."""
         self.query_one("#search").display = False
-        self.query_one(CheckTree).focus()
+        self.set_focus(self.query_one(CheckTree))
 
     def show(self, topic: str) -> None:
         """Draw the tree anew when the report or the checks changed."""
@@ -78,20 +78,20 @@ class Checks(Face):
 
     def on_input_submitted(self) -> None:
         """Go to what was found."""
-        self.query_one(CheckTree).focus()
+        self.set_focus(self.query_one(CheckTree))
 
     def action_search(self) -> None:
         """Open the search."""
         box = self.query_one("#search", Input)
         box.display = True
-        box.focus()
+        self.set_focus(box)  # at once: the keys behind this one are for it
 
     def action_leave_search(self) -> None:
         """Close the search and show everything again."""
         box = self.query_one("#search", Input)
         box.value = ""
         box.display = False
-        self.query_one(CheckTree).focus()
+        self.set_focus(self.query_one(CheckTree))
 
     def action_wrong(self) -> None:
         """Show only what is not right, or all again."""

@@ -47,7 +47,7 @@ class Drifts(Face):
         """Name the columns and look for the first time."""
         self.query_one(DataTable).add_columns("against", "area", "what", "was", "is", "since")
         self.query_one("#reason").display = False
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
         if self.state.drift is None:
             self.face.jobs.drift()
 
@@ -96,14 +96,14 @@ class Drifts(Face):
             return
         box = self.query_one("#reason", Input)
         box.display = True
-        box.focus()
+        self.set_focus(box)  # at once: the keys behind this one are for it
 
     def action_leave(self) -> None:
         """Close the line for a reason."""
         box = self.query_one("#reason", Input)
         box.value = ""
         box.display = False
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
 
     def action_repair(self) -> None:
         """Plan the role that puts the chosen drift right."""

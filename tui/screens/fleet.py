@@ -60,7 +60,7 @@ class Fleet(Face):
         """Name the columns; look when a fleet was named at the start."""
         self.query_one(DataTable).add_columns(" ", "who", "state", "what")
         self.query_one("#search").display = self.query_one("#source").display = False
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
         if self.state.fleet is None and self.desk.fleet_source:
             self.face.jobs.fleet()
 
@@ -94,7 +94,7 @@ class Fleet(Face):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Go to what was found, or open what was named."""
         if event.input.id == "search":
-            self.query_one(DataTable).focus()
+            self.set_focus(self.query_one(DataTable))
             return
         source = event.value.strip()
         self.action_leave()
@@ -121,7 +121,7 @@ class Fleet(Face):
         for name in ("#search", "#source"):
             box = self.query_one(name, Input)
             box.value, box.display = "", False
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
 
     def action_down(self) -> None:
         """Move on."""
@@ -134,7 +134,7 @@ class Fleet(Face):
     def _open(self, name: str) -> None:
         box = self.query_one(name, Input)
         box.display = True
-        box.focus()
+        self.set_focus(box)  # at once: the keys behind this one are for it
 
     def _fill(self) -> None:
         seen = self.state.fleet
