@@ -32,7 +32,7 @@ class Checks(Face):
             "it matters, what was seen and expected, the evidence, what to do. Typing after / narrows the tree; w "
             "leaves only what is not right. c copies the finding.")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "Search", id="checks.search", tooltip="narrow the tree by any words"),
+        Binding("slash", "search", "Search", id="checks.search", tooltip="narrow the tree by any words", priority=True),
         Binding("w", "wrong", "Wrong only", id="checks.wrong", tooltip="leave out what passes or does not apply"),
         Binding("r", "again", "Run this", id="checks.run", tooltip="run the chosen check or area now"),
         Binding("R", "app.check('standard')", "Run standard", id="checks.standard", show=False,

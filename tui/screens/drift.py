@@ -29,7 +29,8 @@ class Drifts(Face):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "look", "Look again", id="drift.look"),
         Binding("f", "repair", "Fix", id="drift.fix", tooltip="plan what puts it right"),
-        Binding("A", "accept", "Accept all", id="drift.accept", tooltip="make the machine as it is now its baseline"),
+        Binding("A", "accept", "Accept all", id="drift.accept", tooltip="make the machine as it is now its baseline",
+                priority=True),
         Binding("escape", "leave", "List", show=False),
         Binding("j", "down", "Down", show=False), Binding("k", "up", "Up", show=False),
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer, Input, Static
 
 from tui.widgets.bars import Statusbar, Topbar
 
@@ -32,6 +32,13 @@ class Face(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy", "Copy", id="copy", show=False, tooltip="copy the text of this screen to the clipboard")]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as Textual declares it
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave keys that are text to an input that has them.
+
+        What opens an input has priority, so that the keys typed right behind it find the input open.
+        """
+        return not (action in ("search", "ask", "accept") and isinstance(self.focused, Input))
 
     def body(self) -> ComposeResult:
         """Yield what stands between the first line and the last."""

@@ -35,8 +35,8 @@ class Fleet(Face):
             "otherwise on more than half of their cohort; then machines that did not answer or drifted; then the "
             "cohorts. / narrows by any words, also to machines that are well; o names another fleet, r looks again.")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "Search", id="fleet.search", tooltip="narrow the list by any words"),
-        Binding("o", "open", "Open", id="fleet.open", tooltip="name an inventory or a folder of reports"),
+        Binding("slash", "search", "Search", id="fleet.search", tooltip="narrow the list by any words", priority=True),
+        Binding("o", "ask", "Open", id="fleet.open", tooltip="name an inventory or a folder of reports", priority=True),
         Binding("r", "look", "Look again", id="fleet.look"),
         Binding("escape", "leave", "List", show=False),
         Binding("j", "down", "Down", show=False), Binding("k", "up", "Up", show=False),
@@ -107,7 +107,7 @@ class Fleet(Face):
         """Open the search."""
         self._open("#search")
 
-    def action_open(self) -> None:
+    def action_ask(self) -> None:
         """Ask for another fleet."""
         self._open("#source")
 
