@@ -49,8 +49,8 @@ def served(made: Service, web_config: Path | None = None) -> Iterator[int]:
 
 def ask(port: int, path: str = "/metrics", method: str = "GET", headers: dict[str, str] | None = None,
         context: ssl.SSLContext | None = None) -> tuple[int, dict[str, str], bytes]:
-    connection = (http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=context) if context
-                  else http.client.HTTPConnection("127.0.0.1", port, timeout=5))
+    connection = (http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context) if context
+                  else http.client.HTTPConnection("127.0.0.1", port, timeout=60))
     try:
         connection.request(method, path, headers=headers or {})
         answer = connection.getresponse()
