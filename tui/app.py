@@ -68,6 +68,8 @@ class FirstlightApp(App[None]):
 
     def on_changed(self, event: Changed) -> None:
         """Keep what became known and let the screen draw it."""
+        if not self.screen_stack:  # we are leaving
+            return
         state, topic = self.state, event.topic
         if topic == "sample":
             state.take_sample(cast(Any, event.value))

@@ -50,7 +50,7 @@ def browser(folder: Path) -> Iterator[str]:
     with running(folder / "chromium.log", program, *FLAGS, f"--user-data-dir={profile}", "--remote-debugging-port=0",
                  "about:blank"):
         told = profile / "DevToolsActivePort"
-        port = until(lambda: told.exists() and told.read_text().split()[0], 120, "the browser")
+        port = until(lambda: told.exists() and told.read_text().split(), 120, "the browser")[0]
         yield f"http://127.0.0.1:{port}"
 
 
