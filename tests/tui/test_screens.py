@@ -81,6 +81,7 @@ def test_the_checks_are_found_explained_and_narrowed(size: tuple[int, int]) -> N
         await pilot.press("2", "slash", *"swappiness is")
         tree = app.screen.query_one(CheckTree)
         await until(pilot, lambda: len(tree.root.children) == 1)
+        await until(pilot, lambda: tree.chosen_name() == "kernel" and "kernel: " in text_of(app))
         await pilot.press("enter", "j")
         await until(pilot, lambda: isinstance(tree.chosen(), Finding))
         text = text_of(app)

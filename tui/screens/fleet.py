@@ -11,6 +11,7 @@ from textual.widgets import DataTable, Input, Static
 
 from agent.report.visible import shortened
 from tui.screens.face import Face
+from tui.widgets.bars import WIDE
 from tui.widgets.odd import FleetLine, fleet_lines, render_head, render_line
 from tui.words import STYLE, lines
 
@@ -143,10 +144,11 @@ class Fleet(Face):
         words = self.query_one("#search", Input).value.lower().split()
         self._shown = [line for line in fleet_lines(seen) if (words or line.state != "ok")
                        and all(word in line.words.lower() for word in words)]
-        table, room = self.query_one(DataTable), max(20, self.size.width - 48)
+        table, names = self.query_one(DataTable), 30 if self.size.width < WIDE else 44
+        room = max(20, self.size.width - names - 18)
         at = table.cursor_row
         table.clear()
-        table.add_rows((Content.styled(line.sign, STYLE[line.verdict]), shortened(line.who, 30), line.state,
+        table.add_rows((Content.styled(line.sign, STYLE[line.verdict]), shortened(line.who, names), line.state,
                         shortened(line.what, room)) for line in self._shown[:MOST])
         if self._shown:
             table.move_cursor(row=min(at, len(self._shown) - 1))
