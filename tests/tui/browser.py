@@ -70,9 +70,12 @@ class Page:
                 return dict(said["result"])
 
     async def press(self, key: str) -> None:
-        """Press a key that is a character."""
+        """Press a key that is a character; a click on the first line gives the page the keys."""
+        for kind in ("mousePressed", "mouseReleased"):
+            await self.do("Input.dispatchMouseEvent", type=kind, x=WIDTH - 60, y=8, button="left", clickCount=1)
         for kind in ("keyDown", "keyUp"):
-            await self.do("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
+            await self.do("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "",
+                          code=f"Digit{key}", windowsVirtualKeyCode=ord(key))
 
     async def picture(self) -> bytes:
         """Return the page as PNG."""
@@ -94,25 +97,27 @@ async def visit(devtools: str, address: str, seconds: float = 120) -> tuple[byte
 
 
 async def _settled(page: Page, seconds: float, unlike: bytes = b"") -> bytes:
-    """Return the picture when much is drawn and only live readings still change, or what there is after `seconds`."""
+    """Return the picture when much is drawn and only live readings change, or what there is after `seconds`."""
     end, last = time.monotonic() + seconds, b""
     while time.monotonic() < end:
         await asyncio.sleep(2)
         seen = await page.picture()
-        if len(seen) > 40_000 and seen != unlike and abs(len(seen) - len(last)) < len(seen) // 20:
+        if len(seen) > 40_000 and abs(len(seen) - len(unlike)) > 20_000 and abs(len(seen) - len(last)) < len(seen) // 20:
             return seen
         last = seen
     return last
 
 
 def main(file: Path) -> None:
-    """Write the picture of the overview."""
+    """Write the pictures of the overview and, after a key, of the fleet."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with served(folder) as address, browser(folder) as devtools:
             overview, fleet = asyncio.run(visit(devtools, address))
     file.write_bytes(overview)
-    print(f"{file}: {len(overview)} bytes; the fleet's would have {len(fleet)}")
+    other = file.with_stem(f"{file.stem}-fleet")
+    other.write_bytes(fleet)
+    print(f"{file}: {len(overview)} bytes; {other}: {len(fleet)} bytes")
 
 
 if __name__ == "__main__":
