@@ -85,7 +85,7 @@ def exporter(folder: Path, stand_in: StandIn, profile: str, every_s: float = 1.0
     log = folder / "exporter.log"
     with running(log, sys.executable, "-m", "tests.monitoring.serve_cards", profile, str(folder), "0", str(every_s),
                  *([web_config] if web_config else []), env=env) as process:
-        line = until(lambda: log.read_text().strip() or process.poll(), 30, "the exporter is ready")
+        line = until(lambda: log.read_text().strip() or process.poll(), 180, "the exporter is ready")
         assert str(line).startswith("http"), line
         yield str(line).splitlines()[0].removesuffix("/metrics"), process
 

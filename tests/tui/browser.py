@@ -97,7 +97,7 @@ async def visit(devtools: str, address: str, seconds: float = 120) -> tuple[byte
 
 
 async def _settled(page: Page, seconds: float, unlike: bytes = b"") -> bytes:
-    """Return the picture when much is drawn and only live readings change, or what there is after `seconds`."""
+    """Return the picture when much is drawn and only live readings change, or the last."""
     end, last = time.monotonic() + seconds, b""
     while time.monotonic() < end:
         await asyncio.sleep(2)

@@ -29,6 +29,12 @@ async def settled(pilot: Pilot[Any]) -> None:
     await until(pilot, lambda: state.look and state.report and state.sample and state.entries is not None)
 
 
+async def leave(pilot: Pilot[Any]) -> None:
+    """End what goes on in the background, so that nothing is drawn on screens that are being taken down."""
+    pilot.app.workers.cancel_all()
+    await pilot.pause(0.5)
+
+
 def text_of(app: FirstlightApp) -> str:
     """Return what the screen shows now, line by line."""
     width, height = app.size

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.tui.driving import settled, until
+from tests.tui.driving import leave, settled, until
 from tui.app import FirstlightApp
 from tui.demo import DemoDesk
 from tui.screens.repair import Repair, Stage
@@ -34,6 +34,7 @@ async def take(folder: Path, demo: str, size: tuple[int, int], ending: str) -> N
         await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.PLANNED)
         await pilot.pause(0.3)
         _save(app, folder / f"plan{ending}.svg")
+        await leave(pilot)
 
 
 async def take_unified(folder: Path) -> None:
@@ -43,6 +44,7 @@ async def take_unified(folder: Path) -> None:
         await settled(pilot)
         await until(pilot, lambda: len(app.state.busy and next(iter(app.state.busy.values()))) >= 6)
         _save(app, folder / "overview-unified.svg")
+        await leave(pilot)
 
 
 def _save(app: FirstlightApp, file: Path) -> None:

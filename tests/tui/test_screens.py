@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Input, OptionList, Static
 from agent.desk.values import Proof
 from agent.model.finding import Finding
 from agent.model.job import JobLine
-from tests.tui.driving import settled, text_of, until
+from tests.tui.driving import leave, settled, text_of, until
 from tui.app import FirstlightApp
 from tui.demo import DemoDesk
 from tui.screens.help import Help
@@ -41,6 +41,7 @@ def drive(size: tuple[int, int], story: Story, *, name: str = "server", desk: ty
         async with app.run_test(size=size) as pilot:
             await settled(pilot)
             await story(app, pilot)
+            await leave(pilot)
 
     asyncio.run(run())
 

@@ -18,7 +18,7 @@ import pytest
 
 from agent.desk.values import Drifted, Look, Sample
 from agent.model.finding import Report
-from tests.tui.driving import settled, text_of, until
+from tests.tui.driving import leave, settled, text_of, until
 from tests.unit.golden import assert_golden
 from tui.app import FirstlightApp
 from tui.demo import DemoDesk
@@ -96,6 +96,7 @@ def test_every_screen_is_as_its_golden_file_says(size: tuple[int, int]) -> None:
             await settled(pilot)
             await until(pilot, lambda: app.state.work is None)
             await walk(app, pilot, shown)
+            await leave(pilot)
 
     for _ in range(RUNS):
         asyncio.run(run())
