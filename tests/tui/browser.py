@@ -102,7 +102,8 @@ async def _settled(page: Page, seconds: float, unlike: bytes = b"") -> bytes:
     while time.monotonic() < end:
         await asyncio.sleep(2)
         seen = await page.picture()
-        if len(seen) > 40_000 and abs(len(seen) - len(unlike)) > 20_000 and abs(len(seen) - len(last)) < len(seen) // 20:
+        new = len(seen) > 40_000 and abs(len(seen) - len(unlike)) > 20_000
+        if new and abs(len(seen) - len(last)) < len(seen) // 20:
             return seen
         last = seen
     return last

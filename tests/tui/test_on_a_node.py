@@ -70,7 +70,7 @@ def test_a_drift_is_seen_repaired_watched_and_green_though_the_terminal_was_clos
 def find_swappiness(terminal: Terminal) -> str:
     """Search for the finding and stand on it; return what is shown."""
     terminal.press("/", *"swappi")
-    terminal.until(" swappi")
+    terminal.until("swappi\n")
     terminal.press("Enter")
     return terminal.press_until("Down", "why it matters")
 
