@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
 
-async def until(pilot: Pilot[Any], true: Callable[[], object], *, seconds: float = 60) -> None:
+async def until(pilot: Pilot[Any], true: Callable[[], object], *, seconds: float = 240) -> None:
     """Let the application work until something is true; an error after `seconds`."""
     end = time.monotonic() + seconds
     while not true():

@@ -24,6 +24,7 @@ from tui.app import FirstlightApp
 from tui.demo import FOLDER, DemoDesk
 from tui.widgets.odd import fleet_lines, render_head, render_line
 
+pytestmark = pytest.mark.timeout(900)
 USUAL = {"package": {"driver": "580"}, "kernel": {"release": "6.8"}}
 LOOK = FleetLook(
     (("n1", "ok", "0 drifts"), ("n2", "drifted", "1 drift"), ("n3", "unreachable", "No route to host")),

@@ -23,6 +23,7 @@ from tui.screens.repair import Repair, Stage
 from tui.state import Changed
 from tui.widgets.tree import CheckTree
 
+pytestmark = pytest.mark.timeout(900)  # a busy machine is slow, and no fault of a screen
 SIZES = ((80, 24), (140, 40))
 Story = Callable[[FirstlightApp, Pilot[Any]], Awaitable[None]]
 
