@@ -228,6 +228,7 @@ class App:
         """Return the exporter over this machine's cards and history; of a recording, over its checks made once."""
         from agent.exporter.facts import Facts, with_report
         from agent.exporter.looking import HistoryLook
+        from agent.exporter.measures import with_drift, with_smoke
         from agent.exporter.serving import Service
         from agent.machine.local import LocalMachine
 
@@ -235,10 +236,19 @@ class App:
             facts, machine = with_report(Facts(), self.check()), self.machine
             return Service(lambda: machine, lambda: facts, every_s)
         from agent.state.folder import state_folder
+        from agent.state.measured import Measured
         from agent.state.reading import Watcher
 
         hostname = self.machine.read("/proc/sys/kernel/hostname").strip()
-        return Service(LocalMachine, HistoryLook(Watcher(state_folder(), hostname), _with_drift), every_s)
+        kept = Measured(state_folder(), hostname)
+
+        def measured(facts: Facts) -> Facts:
+            looked = kept.open_drifts()
+            if looked is not None:
+                facts = with_drift(facts, *looked, ("profile", "baseline") if kept.has_baseline() else ("profile",))
+            return with_smoke(facts, kept.newest_results())
+
+        return Service(LocalMachine, HistoryLook(Watcher(state_folder(), hostname), measured), every_s)
 
     @functools.cached_property
     def drift(self) -> DriftWatch:
@@ -262,16 +272,3 @@ class App:
         profile = self.resolved.profile.model_dump(mode="json", by_alias=True)
         answers = merge_answers(remembered.answers, results.answers)
         return Recording(remembered.clock(), self.hardware.hostname, answers, profile)
-
-
-def _with_drift(facts: Facts) -> Facts:
-    """Return the facts with the last looks for drift."""
-    from dataclasses import replace
-
-    from agent.exporter.facts import DriftFact
-    from agent.state.drift_summary import load_summaries
-    from agent.state.folder import state_folder
-
-    looks = load_summaries(state_folder())
-    return replace(facts, drift=tuple(
-        DriftFact(look.against, tuple(look.items.items()), look.fingerprint, look.finished) for look in looks))

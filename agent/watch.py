@@ -120,19 +120,9 @@ class DriftWatch:
             ]
             drifts = [drift for drift in report.drifts if drift.against in (PROFILE, BASELINE)]
             self.store.note(report.fingerprint.machine, report.fingerprint.taken, drifts, gone)
-            self._summarised(report)
         except StateError as error:
             warn(f"the drifts are not kept: {error.message}")
         return replace(report, ended=tuple(gone))
-
-    def _summarised(self, report: DriftReport) -> None:
-        """Write what the exporter tells of this look. Raises StateError."""
-        from agent.state.drift_summary import summarise, write_summaries
-        from agent.state.folder import state_folder
-
-        looked = [name for name in report.against if name == PROFILE or (name == BASELINE and report.baseline)]
-        looks = [summarise(name, report.drifts, report.fingerprint.taken) for name in looked]
-        write_summaries(state_folder(), looks)
 
     def _new_look(self, baseline: Baseline | None, now: Fingerprint) -> Look:
         from agent.drift.look import Look

@@ -14,6 +14,7 @@ from tui.jobs import Jobs
 from tui.screens.checks import Checks
 from tui.screens.drift import Drifts
 from tui.screens.face import Face
+from tui.screens.fleet import Fleet
 from tui.screens.gpu import Gpus
 from tui.screens.help import Help
 from tui.screens.history import Past
@@ -43,7 +44,7 @@ class FirstlightApp(App[None]):
     ENABLE_COMMAND_PALETTE = True
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
         "overview": Overview, "checks": Checks, "provision": Provision, "history": Past, "gpu": Gpus,
-        "drift": Drifts, "smoke": Smoke}
+        "drift": Drifts, "smoke": Smoke, "fleet": Fleet}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(number), f"switch_mode('{place}')", title, id=f"go.{place}", show=False)
           for number, (place, title) in enumerate(PLACES, 1)),
@@ -67,6 +68,8 @@ class FirstlightApp(App[None]):
 
     def on_changed(self, event: Changed) -> None:
         """Keep what became known and let the screen draw it."""
+        if not self.screen_stack:  # we are leaving
+            return
         state, topic = self.state, event.topic
         if topic == "sample":
             state.take_sample(cast(Any, event.value))
@@ -114,7 +117,7 @@ class FirstlightApp(App[None]):
         """Explain the screen."""
         shown = self.screen
         found = [active for active in shown.active_bindings.values() if active.binding.description and active.enabled]
-        found.sort(key=lambda active: (active.node is not shown, active.node is not self))
+        found.sort(key=lambda active: (not active.binding.id, active.node is not shown, active.node is not self))
         keys = [(self.get_key_display(active.binding), active.binding.tooltip or active.binding.description)
                 for active in found]
         text = shown.HELP if isinstance(shown, Face) else "A plan is shown and asked about before anything changes."

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).with_name("recordings")
 NAMES = ("server", "spark")
+TIMERS = (("check-quick", "in 4 min"), ("check-standard", "in 38 min"), ("drift", "tonight at 03:10"))
 
 
 def open_desk(*, capture: str | None = None, profile: str | None = None, demo: str | None = None) -> Desk:
@@ -47,6 +48,7 @@ class DemoDesk(Desk):
     def __init__(self, name: str, *, pace_s: float = 0.5) -> None:
         super().__init__(capture=str(FOLDER / f"{name}.json"))
         self._name, self._pace_s = name, pace_s
+        self.fleet_source = str(FOLDER / "fleet")
         self._repaired = Desk(capture=str(FOLDER / f"{name}-repaired.json"))
         story = json.loads((FOLDER / "story.json").read_text(encoding="utf-8"))
         self._story = [Change(**change) for change in story]
@@ -55,7 +57,7 @@ class DemoDesk(Desk):
 
     def look(self, cancelled: Cancelled = lambda: False) -> Look:
         """Return the machine as it was recorded, with the rights to play on it."""
-        return replace(super().look(cancelled), privileged=True)
+        return replace(super().look(cancelled), privileged=True, timers=TIMERS)
 
     def check(self, level: str, only: Sequence[str], tell: Tell, cancelled: Cancelled, *, keep: bool) -> Report:
         """Check the recording; what an apply repaired is told by the recording made after it."""

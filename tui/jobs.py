@@ -52,6 +52,10 @@ class Jobs:
         """Run smoke jobs (none: all)."""
         self._run("smoke", lambda: self._smoke(jobs))
 
+    def fleet(self) -> None:
+        """Look at the fleet that is named."""
+        self._run("fleet", self._fleet)
+
     def proofs(self) -> None:
         """Read the kept results of smoke jobs."""
         self._run("proofs", self._proofs)
@@ -124,6 +128,19 @@ class Jobs:
         seen = self._desk.drift(lambda: worker.is_cancelled)
         self._tell("work", None)
         self._tell("drift", seen)
+
+    def _fleet(self) -> None:
+        worker = get_current_worker()
+        title = f"looking at {self._desk.fleet_source}"
+        self._tell("work", Work(title))
+
+        def tell(said: dict[str, Any]) -> None:
+            if said.get("event") == "answer":
+                self._tell("work", Work(title, said["done"], said["total"], said["host"]))
+
+        seen = self._desk.fleet(self._desk.fleet_source, tell, lambda: worker.is_cancelled)
+        self._tell("work", None)
+        self._tell("fleet", seen)
 
     def _accept(self, reason: str) -> None:
         self._desk.accept_drift(reason)

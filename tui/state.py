@@ -11,6 +11,7 @@ from textual.message import Message
 if TYPE_CHECKING:
     from agent.desk.runs import RunView
     from agent.desk.values import Drifted, Look, Proof, Sample
+    from agent.fleet.look import FleetLook
     from agent.model.finding import CheckRun, Report
     from agent.state.history import Entry
 
@@ -38,6 +39,7 @@ class State:
     drift: Drifted | None = None
     proofs: list[Proof] | None = None
     smoke: Report | None = None
+    fleet: FleetLook | None = None
     busy: dict[str, deque[int]] = field(default_factory=dict)
     work: Work | None = None
     run: RunView | None = None
@@ -64,7 +66,7 @@ class State:
 
 
 class Changed(Message):
-    """Something became known. `topic`: look, report, entries, sample, drift, proofs, smoke, said, work, run."""
+    """Something became known. `topic`: look, report, entries, sample, drift, proofs, smoke, fleet, said, work, run."""
 
     def __init__(self, topic: str, value: object) -> None:
         super().__init__()

@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     if args.accept is not None:
         return _accept(app, args)
     report = _looked(app, args)
+    if not args.no_save and app.recording is None:
+        _tell_exporter()
     if args.since is not None:
         return _since(app, args, report)
     if args.output == "json":
@@ -64,6 +66,18 @@ def run(args: argparse.Namespace) -> int:
 
         sys.stdout.write(render_drift(report))
     return code_of(report)
+
+
+def _tell_exporter() -> None:
+    """Let the exporter see what was kept, where one is installed."""
+    from agent.model.errors import StateError
+    from agent.state.folder import state_folder
+    from agent.systemd.publish import renew
+
+    try:
+        renew(state_folder())
+    except StateError as error:
+        terminal.warn(error.message)
 
 
 def _looked(app: App, args: argparse.Namespace) -> DriftReport:

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import options
 from agent.cli.fleet import code_of, fleet_of, progress
-from agent.fleet.answers import Reach, shaped
+from agent.fleet.answers import shaped
+from agent.fleet.look import Row, look_at_answers, look_at_reports, unanswered
 from agent.fleet.runner import ask
-from agent.model.errors import FirstlightError, UsageError
+from agent.model.errors import UsageError
 from agent.model.verdict import ExitCode
 from agent.report.fleet import render_cohorts, render_own, render_table
 from agent.report.json import render_envelope
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from agent.fleet.answers import Answer
     from agent.fleet.rings import Ring, Rollout
-
-Row = tuple[str, str, str]
 
 
 def status(args: argparse.Namespace) -> int:
     """Show who answers, and the last report of each."""
     answers = ask(fleet_of(args), ["report", "list", "-n", "1", "-o", "json"], on_answer=progress)
-    rows = [_row(answer) or _last(answer) for answer in answers.values()]
+    rows = [unanswered(answer) or _last(answer) for answer in answers.values()]
     return _shown(args, "fleet status", answers, rows, wrong=any(row[1] == "fail" for row in rows))
 
 
@@ -39,57 +37,46 @@ def check(args: argparse.Namespace) -> int:
     words = ["check", "--level", args.level, "-o", "json"]
     answers = _asked(args, words, "runs", "counts", "exit_code")
     _keep(args.to, answers)
-    rows = [_row(answer) or _checked(answer) for answer in answers.values()]
+    rows = [unanswered(answer) or _checked(answer) for answer in answers.values()]
     return _shown(args, "fleet check", answers, rows, wrong=any(row[1] == "fail" for row in rows))
 
 
 def drift(args: argparse.Namespace) -> int:
     """Ask every machine for its drift and its facts, and compare those of one kind with each other."""
+    from agent.drift.areas import OWN
+
     answers = _asked(args, ["drift", "--facts", "-o", "json"], "head", "drifts", "unseen", "facts")
     _keep(args.to, answers)
-    told = {host: answer for host, answer in answers.items() if answer.reach is Reach.ANSWERED}
-    cohorts = _compared_answers(told)
-    own = {host: answer.data["drifts"] for host, answer in told.items() if answer.data["drifts"]}
-    rows = [_row(answer) or _drifted(answer) for answer in answers.values()]
+    seen = look_at_answers(answers, OWN)
     if args.output == "text":
-        sys.stdout.write("".join(render_own(host, drifts) + "\n" for host, drifts in own.items()))
-        sys.stdout.write(render_cohorts(cohorts) + render_table(rows))
+        sys.stdout.write("".join(render_own(host, drifts) + "\n" for host, drifts in seen.own.items()))
+        sys.stdout.write(render_cohorts(seen.documents()) + render_table(seen.machines))
     else:
-        _print_json("fleet drift", answers, rows, cohorts=cohorts, drifts=own)
-    return code_of(list(answers.values()), wrong=bool(own) or any(cohort["odd"] for cohort in cohorts))
+        _print_json("fleet drift", answers, seen.machines, cohorts=seen.documents(), drifts=seen.own)
+    return code_of(list(answers.values()), wrong=bool(seen.own) or any(cohort.odd for cohort in seen.cohorts))
 
 
 def drift_from(args: argparse.Namespace) -> int:
     """Compare collected reports."""
     from agent.drift.areas import OWN
-    from agent.fleet.cohorts import compare_cohorts
-    from agent.fleet.envelopes import find_files, load_head, load_report
 
-    heads, broken = [], {}
-    for file in find_files(args.source):
-        try:
-            heads.append(load_head(file))
-        except FirstlightError as error:
-            broken[file.stem] = error.message
-    if not heads and not broken:
-        raise UsageError(
-            f"{args.source}: holds no reports (*.json)", "collect them: firstlight fleet drift --to DIR"
-        )
-    cohorts = _documents(compare_cohorts(heads, lambda head: load_report(head.file), OWN))
-    drifted = sorted(head.machine for head in heads if head.drifts)
+    seen = look_at_reports(args.source, OWN)
+    drifted = seen.names("drifted")
+    broken = {name: said for name, state, said in seen.machines if state == "unreadable"}
     if args.output == "text":
-        sys.stdout.write(render_cohorts(cohorts))
+        sys.stdout.write(render_cohorts(seen.documents()))
         sys.stdout.writelines(f"{name}: {reason}\n" for name, reason in broken.items())
         sys.stdout.write(
-            f"{len(heads)} reports, {len(drifted)} with drifts of their own, {len(broken)} not readable\n"
+            f"{len(seen.machines) - len(broken)} reports, {len(drifted)} with drifts of their own, "
+            f"{len(broken)} not readable\n"
         )
     else:
         sys.stdout.write(
             render_envelope(
-                {"cohorts": cohorts, "drifted": drifted, "unreadable": broken}, command="fleet drift"
+                {"cohorts": seen.documents(), "drifted": drifted, "unreadable": broken}, command="fleet drift"
             )
         )
-    if any(cohort["odd"] for cohort in cohorts) or drifted:
+    if any(cohort.odd for cohort in seen.cohorts) or drifted:
         return ExitCode.FAILED
     return ExitCode.DEGRADED if broken else ExitCode.OK
 
@@ -171,24 +158,6 @@ def _rollout_rows(done: Rollout) -> list[Row]:
     return rows + [(host, "waiting", "a ring before it was bad") for host in done.waiting]
 
 
-def _compared_answers(told: Mapping[str, Answer]) -> list[dict[str, Any]]:
-    from agent.drift.areas import OWN
-    from agent.fleet.cohorts import compare_cohorts
-    from agent.fleet.envelopes import head_of
-
-    heads = [head_of(host, answer.data["head"]) for host, answer in told.items()]
-    return _documents(compare_cohorts(heads, lambda head: told[head.machine].data, OWN))
-
-
-def _documents(cohorts: Iterable[Any]) -> list[dict[str, Any]]:
-    return [asdict(cohort) | {"alike": cohort.alike} for cohort in cohorts]
-
-
-def _row(answer: Answer) -> Row | None:
-    """Return the line of a machine that gave no answer, None for one that did."""
-    return None if answer.reach is Reach.ANSWERED else (answer.host, answer.reach.value, answer.problem)
-
-
 def _last(answer: Answer) -> Row:
     if not answer.data:
         return (answer.host, "ok", "no report yet")
@@ -210,16 +179,6 @@ def _checked(answer: Answer) -> Row:
     state = {0: "ok", 1: "fail"}.get(answer.data["exit_code"], "degraded")
     counts = ", ".join(f"{number} {name}" for name, number in answer.data["counts"].items() if number)
     return (answer.host, state, f"{counts}{': ' + wrong[0]['summary'] if wrong else ''}")
-
-
-def _drifted(answer: Answer) -> Row:
-    count, unseen = len(answer.data["drifts"]), len(answer.data["unseen"])
-    state = "drifted" if count else "degraded" if unseen else "ok"
-    return (
-        answer.host,
-        state,
-        f"{count} drifts{f', {unseen} not compared' if unseen else ''}, {answer.duration_s:.0f} s",
-    )
 
 
 def _keep(folder: str | None, answers: Mapping[str, Answer]) -> None:

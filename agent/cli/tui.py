@@ -20,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_machine(parser)
     parser.add_argument("--demo", nargs="?", const="", metavar="NAME",
                         help="a machine that ships with Firstlight: server (8 GPUs) or spark (unified memory)")
+    parser.add_argument("--fleet", metavar="DIR|INVENTORY",
+                        help="the machines of screen 8: a folder of collected reports, or an Ansible inventory")
     parser.add_argument("--web", nargs="?", const=8000, type=int, metavar="PORT",
                         help="serve the same screens to a browser on 127.0.0.1 (needs textual-serve)")
 
@@ -40,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
     from tui.app import FirstlightApp
     from tui.demo import open_desk
 
-    app = FirstlightApp(open_desk(capture=args.machine, profile=args.profile, demo=args.demo))
+    desk = open_desk(capture=args.machine, profile=args.profile, demo=args.demo)
+    desk.fleet_source = args.fleet or desk.fleet_source
+    app = FirstlightApp(desk)
     app.run()
     return app.return_code or 0
 
@@ -48,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 def _words(args: argparse.Namespace) -> list[str]:
     """Return this call's words without --web, for the process that each browser tab gets."""
     words = ["tui"]
-    for option in ("profile", "machine", "demo"):
+    for option in ("profile", "machine", "demo", "fleet"):
         value = getattr(args, option)
         if value is not None:
             words += [f"--{option}", value] if value else [f"--{option}"]

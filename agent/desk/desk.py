@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from agent.desk.children import Child, is_alive, start_detached
 from agent.desk.runs import Follower, RunView, find_active, find_of_process, newest_runs
-from agent.desk.values import Drifted, Look, Proof, Sample, drifted_from, look_from, plan_from
+from agent.desk.values import Drifted, Look, Proof, Sample, drifted_from, fleet_from, look_from, plan_from
 from agent.model.document import report_from_document
 from agent.model.errors import FirstlightError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from agent.fleet.look import FleetLook
     from agent.model.finding import Report
     from agent.model.job import JobLine
     from agent.model.plan import Plan
@@ -39,6 +40,7 @@ class Desk:
 
     def __init__(self, *, capture: str | None = None, profile: str | None = None) -> None:
         self.capture, self.profile = capture, profile
+        self.fleet_source = ""  # an Ansible inventory or a folder of collected reports
         self._stuck = 0  # the process of an earlier feed that could not be ended
 
     @property
@@ -142,6 +144,10 @@ class Desk:
             raise UsageError("a recorded machine cannot be accepted", "accept on the machine itself")
         self._asked("accept", "accept", reason=reason, who=_who())
 
+    def fleet(self, source: str, tell: Tell, cancelled: Cancelled) -> FleetLook:
+        """Return how the machines of an inventory or of a folder of reports compare; `tell` hears each `answer`."""
+        return fleet_from(self._asked("fleet", "fleet", tell, cancelled, source=source)["fleet"])
+
     def smoke(self, jobs: Sequence[str], tell: Tell, cancelled: Cancelled) -> Report:
         """Run smoke jobs (none: all); `tell` hears `start`, `say` and `done`. Raises FirstlightError."""
         if self.capture is not None:
@@ -190,7 +196,8 @@ class Desk:
                 reason = child.errors().rpartition("\n")[2] or "NVML does not answer"
                 yield Sample(trouble=f"{reason}; firstlight check --only gpu.responds says more")
         finally:
-            self._stuck = 0 if child.end(gently=False) is not None else child.pid
+            self.fleet_source = ""  # an Ansible inventory or a folder of collected reports
+        self._stuck = 0 if child.end(gently=False) is not None else child.pid
 
     def _recorded_sample(self) -> Sample:
         from agent.app import App

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from agent.model.drift import Drift
+from agent.fleet.cohorts import Cohort, Odd
+from agent.fleet.look import FleetLook
+from agent.model.drift import Difference, Drift
 from agent.model.plan import Change, Plan, Refusal
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ class ProfileValue:
 class Look:
     """The machine and its profile. Memory in bytes, 0 when it could not be told; `problem` says why not all is here.
 
-    `rows` are (label, text) of the card; `gpu_held_bytes` is what GPU processes hold, None when not told.
+    `rows` are (label, text) of the card; `gpu_held_bytes` is what GPU processes hold, None when not told. `timers` are
+    (name, when next), None where nobody could be asked. `limits`: (GPU's UUID, figure, least, most) that is known of
+    such cards. `first_boot` says where one that is not over stands.
     """
 
     hostname: str
@@ -52,6 +56,10 @@ class Look:
     checks: tuple[CheckInfo, ...] = ()
     jobs: tuple[CheckInfo, ...] = ()
     roles: tuple[str, ...] = ()
+    timers: tuple[tuple[str, str], ...] | None = None
+    limits: tuple[tuple[str, str, float, float], ...] = ()
+    first_boot: str = ""
+    reboot_wanted: bool = False
     privileged: bool = False
     problem: str = ""
 
@@ -109,8 +117,19 @@ def drifted_from(document: dict[str, Any]) -> Drifted:
                    tuple((area, why) for area, why in document["unseen"]), document["baseline"], document["taken"])
 
 
+def fleet_from(document: dict[str, Any]) -> FleetLook:
+    """Return the look at a fleet in a worker's JSON object."""
+    cohorts = tuple(
+        Cohort(each["profile"], each["system"], each["machines"], tuple(
+            Odd(tuple(odd["machines"]), tuple(Difference(**item) for item in odd["differences"]), tuple(odd["own"]))
+            for odd in each["odd"]))
+        for each in document["cohorts"])
+    return FleetLook(tuple((name, state, said) for name, state, said in document["machines"]), cohorts, document["own"])
+
+
 def look_from(document: dict[str, Any]) -> Look:
     """Return the look in a worker's JSON object."""
+    timers = document.get("timers")
     plain = {name: document[name] for name in Look.__slots__ if name in document}
     return Look(**plain | {
         "rows": tuple((label, text) for label, text in document.get("rows", ())),
@@ -118,6 +137,8 @@ def look_from(document: dict[str, Any]) -> Look:
         "checks": tuple(CheckInfo(**check) for check in document.get("checks", ())),
         "jobs": tuple(CheckInfo(**job) for job in document.get("jobs", ())),
         "roles": tuple(document.get("roles", ())),
+        "timers": tuple((name, when) for name, when in timers) if timers is not None else None,
+        "limits": tuple((uuid, figure, least, most) for uuid, figure, least, most in document.get("limits", ())),
     })
 
 

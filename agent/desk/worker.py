@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.app import App
 from agent.check import Level
-from agent.model.errors import FirstlightError
+from agent.exporter.sampler import REBOOT_MARKER
+from agent.model.errors import FirstlightError, Unobservable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def main(text: str) -> int:
-    """Do what the JSON object asks: `{"do": look|check|plan|drift|accept|smoke, "capture", "profile", …}`."""
+    """Do what the JSON object asks: `{"do": look|check|plan|drift|accept|smoke|fleet, "capture", "profile", …}`."""
     out = os.dup(1)
     os.dup2(2, 1)
 
@@ -32,7 +34,7 @@ def main(text: str) -> int:
     app = App(capture=request.get("capture"), profile=request.get("profile"))
     try:
         jobs = {"look": _look, "check": _check, "plan": _plan, "drift": _drift, "accept": _accept,
-                "smoke": _smoke}
+                "smoke": _smoke, "fleet": _fleet}
         jobs[request["do"]](app, request, say)
     except FirstlightError as error:
         say(event="error", message=error.message, hint=error.hint)
@@ -48,7 +50,7 @@ def _look(app: App, request: dict[str, Any], say: Say) -> None:
     """Tell the card and the profile; what cannot be had is told as a problem and hides nothing else."""
     found: dict[str, Any] = {"privileged": app.machine.privileged() if app.recording is None else False}
     problems = []
-    for part in (_card, _profile, _memory):
+    for part in (_card, _profile, _memory, _limits, *((_timers, _first_boot) if app.recording is None else ())):
         try:
             found |= part(app)
         except FirstlightError as error:
@@ -95,6 +97,36 @@ def _memory(app: App) -> dict[str, Any]:
     held = [held_bytes(gpu) for gpu in gpus]
     return {"gpu_held_bytes": None if None in held or not held else sum(filter(None, held)),
             "available_bytes": available_bytes(app.machine)}
+
+
+def _limits(app: App) -> dict[str, Any]:
+    from agent.smoke.speed import limits_of
+
+    gpus = app.graphics.view.gpus if app.graphics.view else ()
+    return {"limits": [(gpu.subject, *limit) for gpu in gpus for limit in limits_of(gpu.name)]}
+
+
+def _timers(app: App) -> dict[str, Any]:
+    from agent.systemd.installation import ours
+    from agent.systemd.status import observe_status
+
+    names = [name for name in ours() if name.endswith(".timer")]
+    return {"timers": [(unit.name.removeprefix("firstlight-").removesuffix(".timer"), unit.next or unit.active)
+                       for unit in observe_status(app.machine, names)]}
+
+
+def _first_boot(app: App) -> dict[str, Any]:
+    """Tell where a first boot stands that is not over, and whether the machine asks for a reboot."""
+    from agent.state.folder import state_folder
+    from agent.up.gate import reboot_wanted
+    from agent.up.state import Stage, StateFile
+
+    begun = StateFile(state_folder()).find() if app.machine.privileged() else None
+    wanted = app.machine.exists(REBOOT_MARKER)
+    with contextlib.suppress(Unobservable):  # a container has no kernel of its own
+        wanted = wanted or reboot_wanted(app.machine)
+    going = begun is not None and begun.stage is not Stage.DONE
+    return {"reboot_wanted": wanted, "first_boot": begun.stage.value if begun is not None and going else ""}
 
 
 def _check(app: App, request: dict[str, Any], say: Say) -> None:
@@ -160,6 +192,14 @@ def _smoke(app: App, request: dict[str, Any], say: Say) -> None:
     finally:
         history.close()
     say(event="smoke", report=report_to_document(report))
+
+
+def _fleet(app: App, request: dict[str, Any], say: Say) -> None:
+    """Tell each machine's answer as it comes, then how they compare; collected reports are only read."""
+    from agent.desk.fleet import look_at
+
+    seen = look_at(request["source"], lambda host, done, total: say(event="answer", host=host, done=done, total=total))
+    say(event="fleet", fleet={"machines": seen.machines, "cohorts": seen.documents(), "own": seen.own})
 
 
 if __name__ == "__main__":

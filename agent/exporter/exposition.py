@@ -27,6 +27,7 @@ CONTENT_TYPES = {TEXT: CONTENT_TYPE_PLAIN_0_0_4, OPENMETRICS: openmetrics.CONTEN
 _EOF = b"# EOF\n"
 _KEPT_S = 600.0  # a format nobody asked for so long is not rendered in advance
 _FAST = 1
+READINGS, APART_S = 10, 0.001
 SCRAPES = "firstlight_scrapes_total"
 
 
@@ -45,6 +46,23 @@ class Rendered:
             f"{text}\n" if value is None else f"{text} {scrapes}\n" if text == SCRAPES
             else f"{text} {value + passed:.3f}\n" for text, value in self.lines
         ).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One moment on both clocks, in seconds."""
+
+    epoch: float
+    monotonic: float
+
+
+def this_instant() -> Instant:
+    """Return now. Both clocks are read anew when the machine let us wait between them: ages must never go back."""
+    for _ in range(READINGS):
+        made = Instant(time.time(), time.monotonic())
+        if time.time() - made.epoch < APART_S:
+            break
+    return made
 
 
 class Exposition:
@@ -71,8 +89,9 @@ class Exposition:
         with self._lock:
             now = time.monotonic()
             asked = {way: when for way, when in list(self._asked.items()) if now - when < _KEPT_S}
-            gathered, ages = self.gather_settled(), self.gather_ages()
-            self._rendered = {way: _render(gathered, ages, now, *way) for way in asked}
+            gathered, instant = self.gather_settled(), this_instant()
+            ages = self.gather_ages(instant)
+            self._rendered = {way: _render(gathered, ages, instant.monotonic, *way) for way in asked}
             self._asked = asked
 
     def page(self, form: str, *, compressed: bool = False) -> bytes:
@@ -83,7 +102,8 @@ class Exposition:
         found = self._rendered.get(way)
         if found is None:
             with self._lock:
-                found = _render(self.gather_settled(), self.gather_ages(), time.monotonic(), *way)
+                gathered, instant = self.gather_settled(), this_instant()
+                found = _render(gathered, self.gather_ages(instant), instant.monotonic, *way)
                 self._rendered[way] = found
         ages = found.ages(time.monotonic(), self._scrapes) + (_EOF if form == OPENMETRICS else b"")
         return found.settled + (gzip.compress(ages, _FAST) if compressed else ages)
@@ -98,13 +118,13 @@ class Exposition:
             add_sample(into, self._sampler.last, stale=self._stale)
         return into
 
-    def gather_ages(self) -> Gathering:
-        """Return what changes with time alone, as it is now."""
+    def gather_ages(self, instant: Instant) -> Gathering:
+        """Return what changes with time alone, as it is at an instant."""
         into = Gathering()
         if self._facts is not None:
-            add_ages(into, self._facts, time.time())
+            add_ages(into, self._facts, instant.epoch)
         if self._sampler.last is not None:
-            add_sample_ages(into, self._sampler.last, time.monotonic())
+            add_sample_ages(into, self._sampler.last, instant.monotonic)
         into.add(SCRAPES, self._scrapes)
         return into
 

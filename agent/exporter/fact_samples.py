@@ -47,8 +47,8 @@ def _add_measured(into: Gathering, facts: Facts) -> None:
             into.add("firstlight_drift_items", number, drift.against, check)
     for smoke in facts.smoke:
         into.add("firstlight_smoke_passed", smoke.passed, smoke.job)
-        for figure, value in smoke.figures:
-            into.add("firstlight_smoke_figure", value, smoke.job, figure)
+        for uuid, figure, value in smoke.figures:
+            into.add("firstlight_smoke_figure", value, smoke.job, figure, uuid)
 
 
 def add_ages(into: Gathering, facts: Facts, now: float) -> None:

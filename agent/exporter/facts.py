@@ -56,11 +56,11 @@ class DriftFact:
 
 @dataclass(frozen=True, slots=True)
 class SmokeFact:
-    """The last run of a smoke job. `figures` by name, in base units, the unit at the name's end."""
+    """The last run of a smoke job. `figures`: GPU's UUID (or empty), name with its base unit at the end, value."""
 
     job: str
     passed: bool
-    figures: tuple[tuple[str, float], ...]
+    figures: tuple[tuple[str, str, float], ...]
     finished: float
 
 

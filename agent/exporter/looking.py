@@ -56,7 +56,8 @@ class News(Protocol):
 class HistoryLook:
     """Call it for the facts; it returns the same object while nothing changed.
 
-    `more` adds what does not stand in reports (drift, smoke figures); it is asked when the history changed.
+    `more` adds what does not stand in reports (drift, smoke figures); it is asked when the history changed,
+    and may raise StateError.
     """
 
     def __init__(self, history: News, more: Callable[[Facts], Facts] = lambda facts: facts) -> None:
@@ -70,9 +71,10 @@ class HistoryLook:
             try:
                 for entry, report in self._history.news():
                     facts = with_report(facts, report) if report is not None else _with_entry(facts, entry)
+                facts = self._more(facts)
             except StateError as error:
                 problem = error.message
-            told = self._more(replace(facts, problem=problem))
+            told = replace(facts, problem=problem)
             if told != self._facts:
                 self._facts = told
         return self._facts

@@ -52,7 +52,7 @@ RUNS = (
            ("kind", "outcome")),
     Metric("firstlight_run_duration_seconds", "gauge", "Wall time of the last run of a kind.", ("kind",)),
     Metric("firstlight_run_age_seconds", "gauge", "Time since the last run of a kind ended.", ("kind",), live=True),
-    Metric("firstlight_drift_items", "gauge", "What differs from the profile or the baseline, by check.",
+    Metric("firstlight_drift_items", "gauge", "What differs from the profile or the baseline, by check or area.",
            ("against", "check")),
     Metric("firstlight_drift_info", "info",
            "Fingerprint of all that differs: machines that drifted alike have the same one.",
@@ -60,7 +60,7 @@ RUNS = (
     Metric("firstlight_drift_age_seconds", "gauge", "Time since drift was last looked for.", ("against",), live=True),
     Metric("firstlight_smoke_passed", "gauge", "1 when the last run of a smoke job passed, else 0.", ("smoke",)),
     Metric("firstlight_smoke_figure", "gauge", "A figure measured by a smoke job; its unit ends its name.",
-           ("smoke", "figure")),
+           ("smoke", "figure", "uuid")),
     Metric("firstlight_smoke_age_seconds", "gauge", "Time since a smoke job last ended.", ("smoke",), live=True),
 )
 GPUS = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
-import sys
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from socketserver import TCPServer, ThreadingMixIn
+from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 IDLE_S = 65.0  # longer than the usual scrape interval, so that a scraper keeps its connection
 CONNECTIONS = 256
 BACKLOG = 128
+SPARE = 4  # threads that wait at the door
+RETRY_S = 0.1
 _PAGE = (b"<!doctype html><title>Firstlight</title><h1>Firstlight</h1>"
          b'<p><a href="/metrics">metrics</a> <a href="/healthz">healthz</a></p>\n')
 
@@ -38,33 +40,77 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Exporter(ThreadingMixIn, TCPServer):
-    """A server at `host:port`; at most 256 connections, each with a thread and a deadline of its own."""
+class Exporter(TCPServer):
+    """A server at `host:port`; at most 256 connections, each with a thread and a deadline of its own.
+
+    Threads wait at the door and take their connections themselves: nothing is handed over, nothing is started
+    while a scraper waits. One more is started when the last one has gone in.
+    """
 
     allow_reuse_address = True
-    daemon_threads = True
     request_queue_size = BACKLOG
 
     def __init__(self, host: str, port: int, exposition: Exposition, health: Callable[[], Health],
                  security: Security) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.exposition, self.health, self.security = exposition, health, security
-        self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self._lock = threading.Lock()
+        self._waiting = self._serving = 0
+        self._ended = threading.Event()
         super().__init__((host, port), Handler)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Give a connection a thread, or close it when there are too many."""
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Serve until `shutdown`."""
+        self._open_door()
+        self._ended.wait()
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve one connection and free its place."""
+    def shutdown(self) -> None:
+        """Take no more connections."""
+        self._ended.set()
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes those who wait in accept
+
+    def _open_door(self) -> bool:
+        """Let one more thread wait at the door; return whether the machine had one."""
+        with self._lock:
+            self._waiting += 1
         try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
+            threading.Thread(target=self._wait, daemon=True, name="scrape").start()
+        except RuntimeError:
+            with self._lock:
+                self._waiting -= 1
+            return False
+        return True
+
+    def _wait(self) -> None:
+        """Take one connection after another, while not too many others wait for the same."""
+        while not self._ended.is_set():
+            try:
+                request, client_address = self.socket.accept()
+            except OSError:  # a client gone before it came in; no descriptors left; the end
+                self._ended.wait(RETRY_S)
+                continue
+            with self._lock:
+                self._waiting -= 1
+                self._serving += 1
+                full, last = self._serving > CONNECTIONS, self._waiting == 0
+            full = full or (last and not self._open_door())
+            try:
+                if not full:
+                    self._serve(request, client_address)
+            finally:
+                self.shutdown_request(request)
+                with self._lock:
+                    self._serving -= 1
+            with self._lock:
+                if self._waiting >= SPARE:
+                    return
+                self._waiting += 1
+
+    def _serve(self, request: Any, client_address: Any) -> None:
+        """Serve a connection; a client that goes away is no news, any other error ends the thread, not the server."""
+        with contextlib.suppress(OSError):
+            self.finish_request(request, client_address)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         """Shake hands in the connection's own thread: a client that is silent keeps nobody waiting."""
@@ -77,11 +123,6 @@ class Exporter(ThreadingMixIn, TCPServer):
         finally:
             if connection is not request:
                 self.shutdown_request(connection)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are no news; anything else is printed."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 HOST, PORT, EVERY_S = "127.0.0.1", 9836, 30.0
 LOOK_S = 5.0
+SWITCH_S = 0.0005  # a scrape gets the interpreter after so long, whoever renders
 
 
 class Service:
@@ -53,6 +55,7 @@ class Service:
     def serve(self, host: str, port: int, web_config: Path | None, on_ready: Callable[[str], None]) -> None:
         """Serve until `end`. Raises UsageError when the address cannot be had, FirstlightError for the web config."""
         security = Security(web_config)
+        sys.setswitchinterval(SWITCH_S)
         try:
             server = Exporter(host, port, self.exposition, self.health, security)
         except OSError as error:

@@ -57,7 +57,7 @@ def _odd(odd: Mapping[str, Any]) -> Iterator[str]:
         yield f"      {visible(item['area'])} {visible(item['key'])}"
         yield f"          majority {_side(item['before'])}; here {_side(item['after'])}"
         if own := told.get((item["area"], item["key"])):
-            yield f"          {_origin(own)}"
+            yield f"          {origin_words(own)}"
     if (left := len(odd["differences"]) - SHOWN_FACTS) > 0:
         yield f"      and {left} more"
 
@@ -70,13 +70,14 @@ def render_own(host: str, drifts: Sequence[Mapping[str, Any]]) -> str:
         lines.append(f"  {visible(name)} (against the {drift['against']})")
         first, second = ("expected", "found") if drift["against"] == "profile" else ("was", "is")
         lines.append(f"      {first} {_side(drift['before'])}; {second} {_side(drift['after'])}")
-        lines.append(f"      {_origin(drift)}")
+        lines.append(f"      {origin_words(drift)}")
     if (left := len(drifts) - SHOWN_FACTS) > 0:
         lines.append(f"  and {left} more")
     return "\n".join(lines) + "\n"
 
 
-def _origin(drift: Mapping[str, Any]) -> str:
+def origin_words(drift: Mapping[str, Any]) -> str:
+    """Return when a drift came about and by what, as far as its JSON object tells."""
     by = f", by {shortened(str(drift['cause']), WIDTH)}" if drift.get("cause") else ""
     if drift.get("changed") is not None:
         return f"changed {time_text(drift['changed'])}{by}"

@@ -64,7 +64,7 @@ def judge_speed(figures: Mapping[str, float], card: str, first_day: Mapping[str,
                 tolerance_percent: float) -> Speed:
     """Return what is wrong with the figures of a card named as NVML names it; an unknown card has no limits."""
     low, impossible, known = [], [], False
-    for name, floor, ceiling in _limits(card):
+    for name, floor, ceiling in limits_of(card):
         known = True
         seen = figures.get(name)
         if seen is None:
@@ -104,7 +104,7 @@ def _card(card: str) -> Card | None:
     return next((row for row in matrix.cards if row.id in rows), None) if len(rows) == 1 else None
 
 
-def _limits(card: str) -> list[tuple[str, float, float]]:
+def limits_of(card: str) -> list[tuple[str, float, float]]:
     """Return (figure, floor, ceiling) of a card; empty when it is not known or its name fits several."""
     row = _card(card)
     known = FLOORS.get(row.id) if row else None

@@ -26,19 +26,16 @@ class Watcher:
 
     def __init__(self, folder: Path, machine: str) -> None:
         self._file = folder / "history.sqlite"
+        self._drifts = folder / "drift.sqlite"
         self._machine = machine
         self._last = 0
         self._stamp: tuple[object, ...] = ()
 
     def changed(self) -> bool:
-        """Return whether the files changed since the last time this was asked; costs two stats."""
+        """Return whether the files changed since the last time this was asked; costs four stats."""
         stamp: tuple[object, ...] = ()
-        for name in (self._file.name, f"{self._file.name}-wal"):
-            try:
-                seen = self._file.with_name(name).stat()
-                stamp += (seen.st_mtime_ns, seen.st_size, seen.st_ino)
-            except OSError as error:
-                stamp += (error.errno,)
+        for file in (self._file, self._drifts):
+            stamp += _stamp(file) + _stamp(file.with_name(f"{file.name}-wal"))
         changed, self._stamp = stamp != self._stamp, stamp
         return changed
 
@@ -75,3 +72,11 @@ class Watcher:
             return report_from_document(json.loads(row[0]), f"report {entry.id}") if row else None
         except (ValueError, FirstlightError):
             return None  # a damaged report is not shown; the others are
+
+
+def _stamp(file: Path) -> tuple[object, ...]:
+    try:
+        seen = file.stat()
+    except OSError as error:
+        return (error.errno,)
+    return (seen.st_mtime_ns, seen.st_size, seen.st_ino)

@@ -40,6 +40,7 @@ class Tally:
     latencies_s: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     states: set[str] = field(default_factory=set)
+    oldest_s: float = 0.0
     rss_kib: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
 
@@ -65,6 +66,7 @@ def scrape(port: int, tally: Tally, ended: threading.Event) -> None:
             tally.wrong.append(f"the age went from {last} to {float(age[1])}")
         else:
             last = float(age[1])
+            tally.oldest_s = max(tally.oldest_s, last)
         tally.states.update(state.decode() for state in STATE.findall(body))
     connection.close()
 
@@ -117,13 +119,17 @@ def figures(tally: Tally) -> dict[str, float]:
         "max_ms": round(times[-1] * 1e3, 2),
         "rss_early_mb": round(max(tally.rss_kib[part:2 * part]) / 1024, 1),
         "rss_late_mb": round(max(tally.rss_kib[-part:]) / 1024, 1), "threads": max(tally.threads),
+        "oldest_age_s": round(tally.oldest_s, 1),
     }
 
 
 def main(seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tally = soak(seconds, Path(folder), StandIn(Path(folder)))
-    print(json.dumps({**figures(tally), "states": sorted(tally.states), "first_wrong": tally.wrong[:3]}))
+    tenth = max(1, len(tally.rss_kib) // 10)
+    by_tenth = [round(max(tally.rss_kib[at:at + tenth]) / 1024, 1) for at in range(0, len(tally.rss_kib), tenth)]
+    print(json.dumps({**figures(tally), "rss_mb_by_tenth": by_tenth, "states": sorted(tally.states),
+                      "first_wrong": tally.wrong[:3]}))
 
 
 if __name__ == "__main__":

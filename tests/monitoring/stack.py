@@ -81,11 +81,11 @@ def running(log: Path, *argv: str, env: dict[str, str] | None = None) -> Iterato
 def exporter(folder: Path, stand_in: StandIn, profile: str, every_s: float = 1.0,
              web_config: str = "") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run our exporter over the stand-in; yield its address (`http://127.0.0.1:PORT`) and the process."""
-    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), **stand_in.environment}
+    env = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(REPOSITORY), "MALLOC_ARENA_MAX": "2", **stand_in.environment}
     log = folder / "exporter.log"
     with running(log, sys.executable, "-m", "tests.monitoring.serve_cards", profile, str(folder), "0", str(every_s),
                  *([web_config] if web_config else []), env=env) as process:
-        line = until(lambda: log.read_text().strip() or process.poll(), 30, "the exporter is ready")
+        line = until(lambda: log.read_text().strip() or process.poll(), 180, "the exporter is ready")
         assert str(line).startswith("http"), line
         yield str(line).splitlines()[0].removesuffix("/metrics"), process
 

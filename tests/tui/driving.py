@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
 
-async def until(pilot: Pilot[Any], true: Callable[[], object], *, seconds: float = 60) -> None:
+async def until(pilot: Pilot[Any], true: Callable[[], object], *, seconds: float = 240) -> None:
     """Let the application work until something is true; an error after `seconds`."""
     end = time.monotonic() + seconds
     while not true():
@@ -27,6 +27,12 @@ async def settled(pilot: Pilot[Any]) -> None:
     assert isinstance(app, FirstlightApp)
     state = app.state
     await until(pilot, lambda: state.look and state.report and state.sample and state.entries is not None)
+
+
+async def leave(pilot: Pilot[Any]) -> None:
+    """End what goes on in the background, so that nothing is drawn on screens that are being taken down."""
+    pilot.app.workers.cancel_all()
+    await pilot.pause(0.5)
 
 
 def text_of(app: FirstlightApp) -> str:

@@ -19,10 +19,13 @@ from agent.machine.api import Space
 from agent.machine.recorded import RecordingMachine
 from agent.machine.recording import merge_answers
 from agent.machine.recording_file import save_recording
+from agent.model.drift import Drift
 from agent.model.plan import Change
+from agent.report.json import render_envelope
 from tests.fixtures import Content, FakeMachine
 from tests.nvml.machines import machine
 from tests.nvml.stand_in import StandIn
+from tests.unit.fleet.samples import report
 from tests.unit.nvml.test_detect import ARM, HOST, dressed
 from tui.demo import FOLDER
 
@@ -61,6 +64,20 @@ MACHINES: Mapping[str, tuple[str, str, Mapping[str, Content]]] = {
 }
 
 
+FLEET_FACTS: dict[str, dict[str, str]] = {
+    "package": {"docker-ce": "5:28.5.1", "nvidia-container-toolkit": "1.18.0", "nvidia-driver-580": "580.95.05"},
+    "kernel": {"release": "6.8.0-86-generic", "cmdline": "quiet iommu=pt"},
+    "sysctl": {"vm.swappiness": "10", "fs.nr_open": "2000000"},
+    "daemon-json": {"default-runtime": "nvidia", "log-driver": "local"},
+}
+# Machines of the demo fleet that are unlike the others: area, key, value there ("" = absent).
+UNLIKE: Mapping[str, tuple[tuple[str, str, str], ...]] = {
+    "rack7-gpu3": (("package", "nvidia-driver-580", "580.82.07"),),
+    "rack7-gpu8": (("package", "nvidia-driver-580", "580.82.07"),),
+    "rack7-gpu11": (("kernel", "cmdline", "quiet iommu=pt pci=noacs"), ("sysctl", "vm.swappiness", "60")),
+}
+
+
 def main() -> None:
     """Write every recording and the story."""
     FOLDER.mkdir(exist_ok=True)
@@ -74,6 +91,26 @@ def main() -> None:
                 host = dressed(machine(stand_in, profile, more={**HOST, **more, **extra}), architecture)
                 _record(host, f"{name}{ending}")
             _watch(stand_in, profile, name)
+    _fleet(FOLDER / "fleet")
+
+
+def _fleet(folder: Path) -> None:
+    """Write the reports of twelve servers and three workstations; one cannot be read."""
+    folder.mkdir(exist_ok=True)
+    system = {"datacenter": "ubuntu 24.04 x86_64", "dgx-spark": "ubuntu 24.04 aarch64"}
+    names = [(f"rack7-gpu{number}", "datacenter") for number in range(1, 13)]
+    names += [(f"spark-{number}", "dgx-spark") for number in range(1, 4)]
+    for name, profile in names:
+        facts = {area: dict(values) for area, values in FLEET_FACTS.items()}
+        drifts = []
+        for area, key, value in UNLIKE.get(name, ()):
+            drifts.append(asdict(Drift("baseline", area, key, facts[area][key], value, changed=1_790_000_000.0,
+                                       cause="apt-get upgrade by ops" if area == "package" else "")))
+            facts[area][key] = value
+        told = report(name, facts, profile=profile, system=system[profile], drifts=drifts)
+        told["head"]["taken"] = 1_790_100_000.0
+        (folder / f"{name}.json").write_text(render_envelope(told, command="drift"))
+    (folder / "rack7-gpu13.json").write_text("")
 
 
 def _record(host: FakeMachine, name: str) -> None:

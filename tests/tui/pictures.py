@@ -6,10 +6,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.tui.driving import settled, until
+from tests.tui.driving import leave, settled, until
 from tui.app import FirstlightApp
 from tui.demo import DemoDesk
 from tui.screens.repair import Repair, Stage
+from tui.widgets.bars import PLACES
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 SIZES = {"": (120, 36), "-80x24": (80, 24)}
@@ -21,8 +22,9 @@ async def take(folder: Path, demo: str, size: tuple[int, int], ending: str) -> N
     async with app.run_test(size=size) as pilot:
         await settled(pilot)
         await until(pilot, lambda: len(app.state.busy and next(iter(app.state.busy.values()))) >= 6, seconds=60)
-        for number, name in enumerate(("overview", "checks", "provision", "history", "gpu", "drift", "smoke"), 1):
+        for number, name in enumerate((place for place, _ in PLACES), 1):
             await pilot.press(str(number))
+            await until(pilot, lambda name=name: name not in ("drift", "fleet") or getattr(app.state, name))
             await pilot.pause(0.3)
             if name == "history":
                 await pilot.press("enter")
@@ -32,6 +34,7 @@ async def take(folder: Path, demo: str, size: tuple[int, int], ending: str) -> N
         await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.PLANNED)
         await pilot.pause(0.3)
         _save(app, folder / f"plan{ending}.svg")
+        await leave(pilot)
 
 
 async def take_unified(folder: Path) -> None:
@@ -41,6 +44,7 @@ async def take_unified(folder: Path) -> None:
         await settled(pilot)
         await until(pilot, lambda: len(app.state.busy and next(iter(app.state.busy.values()))) >= 6)
         _save(app, folder / "overview-unified.svg")
+        await leave(pilot)
 
 
 def _save(app: FirstlightApp, file: Path) -> None:

@@ -30,6 +30,9 @@ def test_the_browser_form_listens_on_the_loopback_address_only(monkeypatch: pyte
         def serve(self) -> None:
             asked["served"] = True
 
+        async def _make_app(self) -> None:
+            """As textual-serve has it."""
+
     package, module = ModuleType("textual_serve"), ModuleType("textual_serve.server")
     module.Server = Server  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "textual_serve", package)

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
-from textual.widgets import DataTable, Input, OptionList
+from textual.widgets import DataTable, Input, OptionList, Static
 
 from agent.desk.values import Proof
 from agent.model.finding import Finding
 from agent.model.job import JobLine
-from tests.tui.driving import settled, text_of, until
+from tests.tui.driving import leave, settled, text_of, until
 from tui.app import FirstlightApp
 from tui.demo import DemoDesk
 from tui.screens.help import Help
 from tui.screens.repair import Repair, Stage
+from tui.state import Changed
 from tui.widgets.tree import CheckTree
 
+pytestmark = pytest.mark.timeout(900)  # a busy machine is slow, and no fault of a screen
 SIZES = ((80, 24), (140, 40))
 Story = Callable[[FirstlightApp, Pilot[Any]], Awaitable[None]]
 
@@ -38,6 +42,7 @@ def drive(size: tuple[int, int], story: Story, *, name: str = "server", desk: ty
         async with app.run_test(size=size) as pilot:
             await settled(pilot)
             await story(app, pilot)
+            await leave(pilot)
 
     asyncio.run(run())
 
@@ -78,6 +83,7 @@ def test_the_checks_are_found_explained_and_narrowed(size: tuple[int, int]) -> N
         await pilot.press("2", "slash", *"swappiness is")
         tree = app.screen.query_one(CheckTree)
         await until(pilot, lambda: len(tree.root.children) == 1)
+        await until(pilot, lambda: tree.chosen_name() == "kernel" and "kernel: " in text_of(app))
         await pilot.press("enter", "j")
         await until(pilot, lambda: isinstance(tree.chosen(), Finding))
         text = text_of(app)
@@ -92,6 +98,17 @@ def test_the_checks_are_found_explained_and_narrowed(size: tuple[int, int]) -> N
             for area in tree.root.children for leaf in area.children))
 
     drive(size, story)
+
+
+def test_keys_typed_right_behind_the_slash_are_for_the_search() -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("2")
+        await until(pilot, lambda: "[2 Checks]" in text_of(app))
+        for key, character in (("slash", "/"), ("s", "s"), ("w", "w")):
+            app.post_message(Key(key, character))
+        await until(pilot, lambda: app.screen.query_one("#search", Input).value == "sw", seconds=20)
+
+    drive((80, 24), story)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -141,17 +158,17 @@ def test_without_rights_the_plan_is_shown_and_nothing_can_be_applied(size: tuple
 def test_provision_leads_through_the_first_boot_and_says_where_values_are_written(size: tuple[int, int]) -> None:
     async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
         await pilot.press("3")
-        await until(pilot, lambda: "▸ 2. p: plan" in text_of(app))
+        await until(pilot, lambda: "▸ 2. plan" in text_of(app))
         assert "profile datacenter" in text_of(app)
         assert "written in" in text_of(app)
-        await pilot.press("p")
+        await pilot.press("n")
         await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.PLANNED)
         assert "Make these 6 changes?" in text_of(app)
         await pilot.press("a")
         await until(pilot, lambda: isinstance(app.screen, Repair) and app.screen.stage is Stage.OVER)
         assert "✓ done, 6 changes" in text_of(app)
         await pilot.press("escape")
-        await until(pilot, lambda: "✓ 2. p: plan" in text_of(app))
+        await until(pilot, lambda: "✓ 2. plan" in text_of(app))
 
     drive(size, story)
 
@@ -203,6 +220,40 @@ def test_drift_is_listed_explained_and_repaired(size: tuple[int, int]) -> None:
     drive(size, story)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_every_screen_copies_its_text(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        for number, words in ((1, "GPU0"), (2, "container"), (3, "written in"), (5, "PCIe"), (7, "nvidia-smi")):
+            await pilot.press(str(number))
+            await until(pilot, lambda words=words: words in text_of(app))
+            await pilot.press("c")
+            await until(pilot, lambda words=words: words in app.clipboard)
+
+    drive(size, story)
+
+
+def test_the_next_timers_stand_on_the_overview_and_none_are_named_as_none() -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "check-quick" in str(app.screen.query_one("#runs", Static).content))
+        look = app.state.look
+        assert look is not None
+        app.post_message(Changed("look", replace(look, timers=())))
+        await until(pilot, lambda: "firstlight systemd install" in str(app.screen.query_one("#runs", Static).content))
+
+    drive((80, 24), story)
+
+
+def test_a_reboot_that_waits_and_a_first_boot_under_way_are_told() -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        look = app.state.look
+        assert look is not None
+        app.post_message(Changed("look", replace(look, reboot_wanted=True, first_boot="reboot")))
+        await pilot.press("3")
+        await until(pilot, lambda: "a reboot is required" in text_of(app) and "next: reboot" in text_of(app))
+
+    drive((140, 40), story)
+
+
 class Proven(DemoDesk):
     """The demo machine with two passes of a smoke job."""
 
@@ -223,6 +274,8 @@ def test_smoke_figures_stand_beside_those_of_the_first_day(size: tuple[int, int]
         at = next(number for number, job in enumerate(app.state.look.jobs) if job.id == "bandwidth")
         app.screen.query_one(DataTable).move_cursor(row=at)
         await until(pilot, lambda: "now 75% of it" in text_of(app))
+        app.post_message(Changed("look", replace(app.state.look, limits=(("GPU-1", "matmul_tflops", 630.0, 1000.0),))))
+        await until(pilot, lambda: "✗ too slow: 630 to 1000" in text_of(app))
         await pilot.press("enter")
         assert app.state.work is None, "a recording runs no job"
 
@@ -232,7 +285,7 @@ def test_smoke_figures_stand_beside_those_of_the_first_day(size: tuple[int, int]
 @pytest.mark.parametrize("size", SIZES)
 def test_help_explains_each_screen_and_its_keys(size: tuple[int, int]) -> None:
     async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
-        for number in range(1, 8):
+        for number in range(1, 9):
             await pilot.press(str(number), "question_mark")
             await until(pilot, lambda: isinstance(app.screen, Help) and "Quit" in text_of(app))
             await pilot.press("escape")

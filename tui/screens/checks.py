@@ -27,11 +27,12 @@ class Checks(Face):
     """Screen 2."""
 
     PLACE = "checks"
+    COPIES = "#detail"
     HELP = ("The tree on the left holds every check by area; what is wrong stands first in its area. On the right: why "
             "it matters, what was seen and expected, the evidence, what to do. Typing after / narrows the tree; w "
             "leaves only what is not right. c copies the finding.")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "Search", id="checks.search", tooltip="narrow the tree by any words"),
+        Binding("slash", "search", "Search", id="checks.search", tooltip="narrow the tree by any words", priority=True),
         Binding("w", "wrong", "Wrong only", id="checks.wrong", tooltip="leave out what passes or does not apply"),
         Binding("r", "again", "Run this", id="checks.run", tooltip="run the chosen check or area now"),
         Binding("R", "app.check('standard')", "Run standard", id="checks.standard", show=False,
@@ -39,7 +40,6 @@ class Checks(Face):
         Binding("D", "app.check('deep')", "Run deep", id="checks.deep", show=False,
                 tooltip="run every check, also those that load the machine"),
         Binding("f", "repair", "Fix", id="checks.fix", tooltip="plan what repairs it, show it, ask, apply"),
-        Binding("c", "copy", "Copy", id="checks.copy", show=False, tooltip="copy the finding's text"),
         Binding("escape", "leave_search", "Tree", show=False),
     ]
 
@@ -54,7 +54,7 @@ class Checks(Face):
     def on_mount(self) -> None:
         """Hide the search until it is asked for."""
         self.query_one("#search").display = False
-        self.query_one(CheckTree).focus()
+        self.set_focus(self.query_one(CheckTree))
 
     def show(self, topic: str) -> None:
         """Draw the tree anew when the report or the checks changed."""
@@ -78,20 +78,20 @@ class Checks(Face):
 
     def on_input_submitted(self) -> None:
         """Go to what was found."""
-        self.query_one(CheckTree).focus()
+        self.set_focus(self.query_one(CheckTree))
 
     def action_search(self) -> None:
         """Open the search."""
         box = self.query_one("#search", Input)
         box.display = True
-        box.focus()
+        self.set_focus(box)  # at once: the keys behind this one are for it
 
     def action_leave_search(self) -> None:
         """Close the search and show everything again."""
         box = self.query_one("#search", Input)
         box.value = ""
         box.display = False
-        self.query_one(CheckTree).focus()
+        self.set_focus(self.query_one(CheckTree))
 
     def action_wrong(self) -> None:
         """Show only what is not right, or all again."""
@@ -109,11 +109,6 @@ class Checks(Face):
         chosen = self.query_one(CheckTree).chosen()
         if isinstance(chosen, Finding):
             self.face.repair(chosen)
-
-    def action_copy(self) -> None:
-        """Copy the text on the right."""
-        self.app.copy_to_clipboard(self._detail().plain)
-        self.notify("copied", timeout=2)
 
     def _show_detail(self) -> None:
         self.query_one("#detail", Static).update(self._detail())

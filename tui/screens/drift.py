@@ -22,13 +22,15 @@ class Drifts(Face):
     """Screen 6."""
 
     PLACE = "drift"
+    COPIES = "#drift-detail"
     HELP = ("What differs from the profile, and from the baseline once somebody accepted one: what it was, what it is, "
             "when it became so and by what, as far as a log tells. f repairs what a role can repair; A accepts the "
             "machine as it is now, with a reason.")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "look", "Look again", id="drift.look"),
         Binding("f", "repair", "Fix", id="drift.fix", tooltip="plan what puts it right"),
-        Binding("A", "accept", "Accept all", id="drift.accept", tooltip="make the machine as it is now its baseline"),
+        Binding("A", "accept", "Accept all", id="drift.accept", tooltip="make the machine as it is now its baseline",
+                priority=True),
         Binding("escape", "leave", "List", show=False),
         Binding("j", "down", "Down", show=False), Binding("k", "up", "Up", show=False),
     ]
@@ -46,7 +48,7 @@ class Drifts(Face):
         """Name the columns and look for the first time."""
         self.query_one(DataTable).add_columns("against", "area", "what", "was", "is", "since")
         self.query_one("#reason").display = False
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
         if self.state.drift is None:
             self.face.jobs.drift()
 
@@ -95,14 +97,14 @@ class Drifts(Face):
             return
         box = self.query_one("#reason", Input)
         box.display = True
-        box.focus()
+        self.set_focus(box)  # at once: the keys behind this one are for it
 
     def action_leave(self) -> None:
         """Close the line for a reason."""
         box = self.query_one("#reason", Input)
         box.value = ""
         box.display = False
-        self.query_one(DataTable).focus()
+        self.set_focus(self.query_one(DataTable))
 
     def action_repair(self) -> None:
         """Plan the role that puts the chosen drift right."""

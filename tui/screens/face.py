@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import Footer, Input, Static
 
 from tui.widgets.bars import Statusbar, Topbar
 
@@ -19,11 +21,24 @@ if TYPE_CHECKING:
 
 
 class Face(Screen[None]):
-    """A screen under one of the number keys. `PLACE` is its name, `HELP` what `?` says about it."""
+    """A screen under one of the number keys. `PLACE` is its name, `HELP` what `?` says about it.
+
+    `COPIES` names the part that `c` copies; the whole screen as it is drawn without one.
+    """
 
     PLACE: ClassVar[str] = ""
     HELP: ClassVar[str] = ""
+    COPIES: ClassVar[str] = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "copy", "Copy", id="copy", show=False, tooltip="copy the text of this screen to the clipboard")]
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as Textual declares it
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave keys that are text to an input that has them.
+
+        What opens an input has priority, so that the keys typed right behind it find the input open.
+        """
+        return not (action in ("search", "ask", "accept") and isinstance(self.focused, Input))
 
     def body(self) -> ComposeResult:
         """Yield what stands between the first line and the last."""
@@ -67,6 +82,17 @@ class Face(Screen[None]):
         if topic != "sample":
             self.query_one(Statusbar).show(self.state, self.desk)
         self.show(topic)
+
+    def action_copy(self) -> None:
+        """Copy the chosen part as text; terminals that allow it put it on the clipboard, over SSH too."""
+        self.app.copy_to_clipboard(self._text())
+        self.notify("copied", timeout=2)
+
+    def _text(self) -> str:
+        drawn = self.query_one(self.COPIES, Static).content if self.COPIES else None
+        if isinstance(drawn, Content):
+            return drawn.plain
+        return "\n".join(strip.text.rstrip() for strip in self._compositor.render_strips())
 
     def first_focus(self) -> Widget | None:
         """Return what has the keys at first."""

@@ -25,6 +25,7 @@ class Gpus(Face):
     """Screen 5."""
 
     PLACE = "gpu"
+    COPIES = "#gpu-detail"
     HELP = ("Once a second, from NVML in a process of its own. n/a: this hardware has no such thing. ?: it could not "
             "be read. A temperature stands before its limit. On GPUs that share the host's memory PCIe figures are "
             "placeholders and are left out.")

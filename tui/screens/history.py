@@ -32,6 +32,7 @@ class Past(Face):
     """Screen 4."""
 
     PLACE = "history"
+    COPIES = "#past"
     HELP = ("Every report and run that was kept, newest first. Enter shows a report's wrong findings; Space marks one, "
             "and Enter on another then says what changed between the two.")
     BINDINGS: ClassVar[list[BindingType]] = [

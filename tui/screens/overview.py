@@ -31,7 +31,8 @@ class Overview(Face):
 
     PLACE = "overview"
     HELP = ("What is wrong stands first; Enter opens it among the checks. Below: the GPUs once a second, the memory "
-            "(one bar where CPU and GPU share it), the counts by area, the machine's card, and the last runs.")
+            "(one bar where CPU and GPU share it), the counts by area, the machine's card, the last runs and the next "
+            "timers.")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "app.check('quick')", "Look again", id="overview.again",
                 tooltip="run the quick checks now and keep the report"),
@@ -60,7 +61,7 @@ class Overview(Face):
             self._show_memory()
         if topic in ("all", "look"):
             self._show_card()
-        if topic in ("all", "entries"):
+        if topic in ("all", "entries", "look"):
             self._show_runs()
 
     def on_resize(self) -> None:
@@ -127,9 +128,21 @@ class Overview(Face):
         entries = self.state.entries
         if not entries:
             text = "last runs: none kept yet" if entries is not None else "last runs: …"
-            self.query_one("#runs", Static).update(Content.styled(text, "$text-muted"))
+            self.query_one("#runs", Static).update(lines([Content.styled(text, "$text-muted"), *self._next_timers()]))
             return
         rows: list[Content | str] = [Content.styled("last runs", "bold")]
         rows += [f"{clock(entry.started)}  {entry.kind} {entry.level:<9} {entry.summary}"
                  for entry in entries[:SHOWN_RUNS]]
-        self.query_one("#runs", Static).update(lines(rows))
+        self.query_one("#runs", Static).update(lines([*rows, *self._next_timers()]))
+
+    def _next_timers(self) -> list[Content | str]:
+        """Return when the timers start next; nothing for a recording, which has none."""
+        timers = self.state.look.timers if self.state.look is not None else None
+        if timers is None:
+            return []
+        if not timers:
+            said = "no timers look at this machine: sudo firstlight systemd install"
+            return ["", Content.styled(said, "$text-muted")]
+        width = max(len(name) for name, _ in timers)
+        rows = (f"{visible(name):<{width}}  {when}" for name, when in timers)
+        return ["", Content.styled("next timers", "bold"), *rows]

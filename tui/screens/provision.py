@@ -23,11 +23,13 @@ class Provision(Face):
     """Screen 3."""
 
     PLACE = "provision"
+    COPIES = "#value"
     HELP = ("What the machine must be: every value of its profile and the file and line that says so. p plans the "
-            "whole profile. A plan is shown first and asked about; an apply is a "
-            "process of its own and goes on when the terminal is closed.")
+            "whole profile; on a machine never provisioned n does the next step of its first boot. A plan is shown "
+            "first and asked about; an apply is a process of its own and goes on when the terminal is closed.")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "plan_all", "Plan all", id="provision.plan", tooltip="say what an apply would change"),
+        Binding("n", "next", "Next step", id="provision.next", tooltip="do the next step of the first boot"),
         Binding("l", "app.attach", "Running apply", id="provision.attach", show=False,
                 tooltip="look at the apply that runs"),
         Binding("j", "down", "Down", show=False), Binding("k", "up", "Up", show=False),
@@ -55,7 +57,8 @@ class Provision(Face):
         table = self.query_one(DataTable)
         if topic in ("all", "look") and table.row_count != len(look.values):
             table.clear()
-            table.add_rows((value.key, visible(value.value)[:60], _short(value.origin)) for value in look.values)
+            room = max(16, min(60, self.size.width - 64))
+            table.add_rows((value.key, visible(value.value)[:room], _short(value.origin)) for value in look.values)
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """Show the chosen value whole, with the place that says so."""
@@ -69,6 +72,18 @@ class Provision(Face):
         """Plan every role."""
         self.face.plan_roles(())
 
+    def action_next(self) -> None:
+        """Do the step that is next."""
+        do = next((do for _, do, done in self._steps() if not done), "") if self._is_first_boot() else "plan"
+        if do == "plan":
+            self.face.plan_roles(())
+        elif do == "reboot":
+            self.notify("reboot with: sudo systemctl reboot; then firstlight tui goes on here", timeout=8)
+        elif do == "check":
+            self.face.run_checks("standard")
+        else:
+            self.app.switch_mode("smoke")
+
     def action_down(self) -> None:
         """Move on."""
         self.query_one(DataTable).action_cursor_down()
@@ -81,29 +96,48 @@ class Provision(Face):
         if not look.profile:
             return Content.styled(f"no profile: {visible(look.problem)}", "$text-error")
         head = Content.assemble(("profile ", "$text-muted"), (look.profile, "bold"), f" ({look.digest}): {look.reason}")
-        if self.state.provisioned is not False and self.state.run is None:
-            return lines([head, Content.styled("p plans it; nothing is changed before you say so", "$text-muted")])
-        return lines([head, "", *self._first_boot(look)])
+        if not self._is_first_boot():
+            said = [Content.styled("p plans it; nothing is changed before you say so", "$text-muted")]
+            return lines([head, *said, *_waiting(look)])
+        return lines([head, "", *self._first_boot(look), *_waiting(look)])
 
-    def _first_boot(self, look: Look) -> list[Content]:
-        """Return the steps from a bare machine to a proven one, each marked done, next or to come."""
+    def _is_first_boot(self) -> bool:
+        return self.state.provisioned is False or self.state.run is not None
+
+    def _steps(self) -> tuple[tuple[str, str, bool], ...]:
+        """Return the steps from a bare machine to a proven one: what it is, what `n` does, whether it is done."""
         run = self.state.run
         applied = run is not None and run.outcome is Outcome.DONE
         reboot = run is not None and run.run is not None and run.run.reboot_required
         last = self.state.report
         looked = applied and last is not None and last.started >= (run.started if run is not None else 0)
-        steps = (
-            ("the profile that fits is chosen", True), ("p: plan, look at it, a: apply", applied),
-            ("reboot" if reboot else "reboot, if the apply asks for one", applied and not reboot),
-            ("2, R: check everything", looked and not reboot),
+        proven = looked and self.state.smoke is not None
+        return (
+            ("the profile that fits is chosen", "", True), ("plan, look at it, a: apply", "plan", applied),
+            ("reboot" if reboot else "reboot, if the apply asks for one", "reboot", applied and not reboot),
+            ("check everything", "check", looked and not reboot), ("prove it: the smoke jobs", "smoke", proven),
         )
-        shown, head = [], "First boot: this machine was never provisioned" if not applied else "First boot"
-        following = next((number for number, (_, done) in enumerate(steps) if not done), len(steps))
-        for number, (text, done) in enumerate(steps):
+
+    def _first_boot(self, look: Look) -> list[Content]:
+        steps = self._steps()
+        head = "First boot: this machine was never provisioned" if not steps[1][2] else "First boot"
+        following, shown = next((number for number, step in enumerate(steps) if not step[2]), len(steps)), []
+        for number, (what, _, done) in enumerate(steps):
+            text = f"{what}   n: do it" if number == following else what
             sign, style = ("▸", "bold") if number == following else ("·", "$text-muted")
             sign, style = ("✓", "$text-success") if done else (sign, style)
             shown.append(Content.styled(f"  {sign} {number + 1}. {text}", style))
         return [Content.styled(head, "$text-warning bold"), *shown]
+
+
+def _waiting(look: Look) -> list[Content]:
+    """Return what of a reboot or of a first boot without us is still to come."""
+    found = []
+    if look.first_boot:
+        found.append(f"! a first boot is under way; next: {look.first_boot}. sudo firstlight up takes it further")
+    if look.reboot_wanted:
+        found.append("! a reboot is required before everything is in force: sudo systemctl reboot")
+    return [Content.styled(text, "$text-warning") for text in found]
 
 
 def _short(origin: str) -> str:

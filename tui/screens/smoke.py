@@ -12,9 +12,11 @@ from textual.widgets import DataTable, Log, Static
 from agent.model.verdict import Verdict
 from agent.report.visible import visible
 from tui.screens.face import Face
-from tui.words import clock, line_of, lines, mark, sparkline
+from tui.words import bar, clock, line_of, lines, mark, sparkline
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual.app import ComposeResult
 
     from agent.desk.values import CheckInfo, Proof
@@ -24,8 +26,10 @@ class Smoke(Face):
     """Screen 7."""
 
     PLACE = "smoke"
+    COPIES = "#job"
     HELP = ("Jobs that do real work and measure it. Enter runs the chosen one, R all of them; they load the machine. A "
-            "figure stands beside the median of this machine's first day, with its course since then.")
+            "figure stands beside the median of this machine's first day, with its course since then, "
+            "and beside what is known of such cards.")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "run_one", "Run this", id="smoke.run", priority=True),
         Binding("R", "run_all", "Run all", id="smoke.all"),
@@ -115,12 +119,14 @@ class Smoke(Face):
         found = self.state.smoke.findings if self.state.smoke is not None else ()
         parts += [line_of(finding) for finding in found if finding.check == f"smoke.{job.id}"]
         for proof in self._proofs(job.id):
-            parts += ["", *_figures(proof)]
+            limits = self.state.look.limits if self.state.look is not None else ()
+            known = {name: (least, most) for uuid, name, least, most in limits if uuid == proof.subject}
+            parts += ["", *_figures(proof, known)]
         self.query_one("#job", Static).update(lines(parts))
 
 
-def _figures(proof: Proof) -> list[Content | str]:
-    """Return a line per figure: now, on the first day, their ratio, the course over the kept results."""
+def _figures(proof: Proof, known: Mapping[str, tuple[float, float]]) -> list[Content | str]:
+    """Return each figure: now, on the first day, the course since; beside what is `known` of such cards."""
     newest = proof.lines[-1]
     shown: list[Content | str] = [Content.styled(
         f"{visible(proof.subject) or 'this machine'}, {len(proof.lines)} results, the last {clock(newest.started)}",
@@ -132,4 +138,10 @@ def _figures(proof: Proof) -> list[Content | str]:
         ratio = f"  first day {first:.4g}, now {value / first:.0%} of it" if first else ""
         drawn = sparkline([round(each / highest * 100) for each in course if each >= 0], 24)
         shown.append(Content.assemble(f"  {name:<28} {value:>10.4g}  ", (drawn, "$text-accent"), ratio))
+        if name in known:
+            least, most = known[name]
+            said = "✗ too slow" if value < least else "✗ too fast to be true" if value > most else "✓ as such cards do"
+            style = "$text-success" if least <= value <= most else "$text-error"
+            shown.append(Content.assemble(" " * 43, (f"{bar(value / most, 24)}  {said}", style),
+                                          f": {least:.4g} to {most:.4g}"))
     return shown

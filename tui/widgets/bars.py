@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from tui.state import State
 
 PLACES = (("overview", "Overview"), ("checks", "Checks"), ("provision", "Provision"), ("history", "History"),
-          ("gpu", "GPU"), ("drift", "Drift"),
-          ("smoke", "Smoke"))
+          ("gpu", "GPU"), ("drift", "Drift"), ("smoke", "Smoke"), ("fleet", "Fleet"))
 WIDE = 110
 
 
@@ -33,11 +32,10 @@ class Topbar(Static):
             other = f" {number} {title} " if wide else f"{number} {title} "
             tabs.append((f"[{number} {title}]" + " " * (not wide), "$text-primary bold") if place == here else other)
         tag = [(" DEMO ", "$text-warning reverse")] if desk.demo else []
-        told = [(f"{name} ", "$text-accent")]
         if wide:
-            self.update(Content.assemble(("Firstlight ", "bold"), *tag, *told, *tabs))
+            self.update(Content.assemble(("Firstlight ", "bold"), *tag, (f"{name} ", "$text-accent"), *tabs))
         else:
-            self.update(Content.assemble(*tag, *tabs, *told))
+            self.update(Content.assemble(*tag, *tabs))
 
 
 class Statusbar(Static):
@@ -45,7 +43,10 @@ class Statusbar(Static):
 
     def show(self, state: State, desk: Desk) -> None:
         """Draw it anew."""
-        self.update(self._text(state, desk))
+        text = self._text(state, desk)
+        if self.app.size.width < WIDE and state.look is not None:
+            text = Content.assemble((f"{visible(state.look.hostname)}  ", "$text-accent"), text)
+        self.update(text)
 
     @staticmethod
     def _text(state: State, desk: Desk) -> Content:

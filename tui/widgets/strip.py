@@ -27,7 +27,7 @@ class GpuStrip(Static):
 
     def show(self, state: State) -> None:
         """Draw it anew."""
-        sample, width = state.sample, max(40, self.content_size.width or 76)
+        sample, width = state.sample, max(40, (self.content_size.width or 76) - 1)  # a scrollbar may still come
         if sample is None:
             self.update(Content.styled("GPUs: looking …", "$text-muted"))
             return

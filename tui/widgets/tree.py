@@ -84,6 +84,7 @@ class CheckTree(Tree[Item | None]):
         kept = self.chosen()
         opened = {str(node.label).split()[0] for node in self.root.children if node.is_expanded}
         self.clear()
+        self.cursor_line = -1  # else the cursor stays on a node that is gone when its line does not change
         by_area: dict[str, list[Item]] = {}
         for item in self._items():
             by_area.setdefault(_name(item).partition(".")[0], []).append(item)

@@ -15,6 +15,7 @@ from agent.machine.recorded import RecordingMachine
 from agent.machine.recording_file import save_recording
 from agent.model.errors import UsageError
 from agent.report.drift import render_drift
+from agent.state.measured import Measured
 from tests.fixtures import NOW, FakeMachine
 from tests.unit.cli.conftest import FILES
 from tests.unit.drift.samples import STATUS
@@ -233,20 +234,6 @@ def test_checks_of_a_role_that_is_off_are_no_drift_against_the_profile() -> None
     assert "system.monitoring" not in ran
 
 
-def test_a_kept_look_is_told_to_the_exporter() -> None:
-    from agent.app import _with_drift
-    from agent.exporter.facts import Facts
-
-    app_of(BOX).drift.accept("handed over", "alice")
-    app_of(changed(), NOW + 9000).drift.look(against=("baseline",))
-    (told,) = _with_drift(Facts()).drift
-    assert (told.against, dict(told.items), told.finished) == ("baseline", {"package": 1, "group": 1}, NOW + 9000)
-    app_of(BOX, NOW + 9100).drift.look(against=("baseline",), only=("package",))
-    assert _with_drift(Facts()).drift == (told,)
-    app_of(BOX, NOW + 9200).drift.look(against=("baseline",))
-    assert [dict(each.items) for each in _with_drift(Facts()).drift] == [{}]
-
-
 def test_two_reports_are_compared_without_the_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from agent.drift.document import report_to_document
     from agent.report.json import render_envelope
@@ -279,4 +266,6 @@ def test_the_timers_look_is_kept_published_and_told_to_the_journal(
     after = {key: line["FIRSTLIGHT_DRIFT_AFTER"] for key, line in lines.items()}
     assert after == {"curl": "7.88.1-11", "docker": "eve"}
     assert told[-1]["FIRSTLIGHT_DRIFTS"] == str(len(told) - 1)
-    assert json.loads((apart / "state/public/drift.json").read_text())["looks"][-1]["against"] == "baseline"
+    looked = Measured(apart / "state/public", app_of(BOX).drift.name).open_drifts()
+    assert looked is not None
+    assert sorted(drift.key for drift in looked[1] if drift.against == "baseline") == ["curl", "docker"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
 
 import pytest
@@ -123,3 +124,17 @@ def test_a_sampler_that_stopped_is_ill(monkeypatch: pytest.MonkeyPatch) -> None:
     health = judge_health(with_report(Facts(), report("box")), sampler)
     assert not health.well
     assert "no sample in time" in health.lines[2]
+
+
+def test_an_age_never_goes_back_however_long_rendering_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = exposition(1)
+    settle = made.gather_settled
+
+    def age(pause_s: float) -> float:
+        monkeypatch.setattr(made, "gather_settled", lambda: (time.sleep(pause_s), settle())[1])
+        made.refresh()
+        return float(re.findall(rb"^firstlight_check_age_seconds.* (\S+)$", made.page(TEXT), re.MULTILINE)[0])
+
+    made.page(TEXT)
+    seen = [age(pause_s) for pause_s in (0, 0.3, 0, 0.3, 0)]
+    assert seen == sorted(seen)

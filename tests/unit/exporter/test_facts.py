@@ -88,12 +88,12 @@ def test_labels_can_always_be_written() -> None:
 
 def test_drift_and_smoke_figures_have_series() -> None:
     facts = Facts(drift=(DriftFact("profile", (("kernel.sysctl", 2),), "beef", 900),),
-                  smoke=(SmokeFact("lora", True, (("steps_per_second", 3.5),), 800),))
+                  smoke=(SmokeFact("lora", True, (("", "steps_per_second", 3.5),), 800),))
     page = shown(facts)
     assert page.value("firstlight_drift_items", "profile", "kernel.sysctl") == 2
     assert page.value("firstlight_drift_info", "profile", "beef") == 1
     assert page.value("firstlight_drift_age_seconds", "profile") == 100
-    assert page.value("firstlight_smoke_figure", "lora", "steps_per_second") == 3.5
+    assert page.value("firstlight_smoke_figure", "lora", "steps_per_second", "") == 3.5
 
 
 def test_a_label_too_few_is_an_error_of_ours() -> None:

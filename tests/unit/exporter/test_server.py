@@ -49,8 +49,8 @@ def served(made: Service, web_config: Path | None = None) -> Iterator[int]:
 
 def ask(port: int, path: str = "/metrics", method: str = "GET", headers: dict[str, str] | None = None,
         context: ssl.SSLContext | None = None) -> tuple[int, dict[str, str], bytes]:
-    connection = (http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=context) if context
-                  else http.client.HTTPConnection("127.0.0.1", port, timeout=5))
+    connection = (http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context) if context
+                  else http.client.HTTPConnection("127.0.0.1", port, timeout=60))
     try:
         connection.request(method, path, headers=headers or {})
         answer = connection.getresponse()
@@ -195,6 +195,39 @@ def test_more_connections_than_places_are_closed_and_places_come_back(monkeypatc
             break
         else:
             pytest.fail("no place came back")
+
+
+def test_an_error_of_ours_ends_one_connection_and_not_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda told: seen.append(told.exc_type))
+    monkeypatch.setattr(Service, "health", lambda self: 1 / 0)
+    with served(service()) as port:
+        for _ in range(10):
+            with pytest.raises((OSError, http.client.HTTPException)):
+                ask(port, "/healthz")
+        assert ask(port)[0] == 200
+    assert seen == [ZeroDivisionError] * 10
+
+
+def test_without_a_thread_to_spare_a_connection_is_closed_and_the_next_one_served(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(service()) as port:
+        with monkeypatch.context() as patched:
+            def refuse(self: threading.Thread) -> None:
+                raise RuntimeError("can't start new thread")
+
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises((OSError, http.client.HTTPException)):
+                ask(port)
+        assert ask(port)[0] == 200
+
+
+def test_threads_that_wait_do_not_grow_with_the_scrapes() -> None:
+    with served(service()) as port:
+        for _ in range(40):
+            assert ask(port)[0] == 200
+        waiting = [thread for thread in threading.enumerate() if thread.name == "scrape"]
+        assert len(waiting) <= server_module.SPARE + 2
 
 
 def test_an_address_in_use_is_said() -> None:

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from agent.model.drift import Drift
 from agent.model.errors import StateError
 from agent.model.finding import CheckRun, Finding, Report
+from agent.model.job import JobLine
 from agent.model.verdict import Verdict
-from agent.state.drift_summary import LookSummary, load_summaries, write_summaries
+from agent.state.drifts import Drifts
 from agent.state.history import SCHEMA_VERSION, History
-from agent.systemd.publish import KEPT, publish
+from agent.state.jobs import JobHistory
+from agent.state.measured import Measured
+from agent.systemd.publish import KEPT, publish, renew
 
 NOW = time.time()
 REPORT = Report("m", "p", "d", "deep", NOW, NOW + 1, (CheckRun("a.b", "T", 0.1, (Finding("a.b", Verdict.PASS, "x"),)),))
@@ -62,9 +66,31 @@ def test_a_damaged_history_is_an_error_and_the_old_copy_stays(tmp_path: Path) ->
     assert (tmp_path / "public" / "history.sqlite").read_bytes() == before
 
 
-def test_the_last_looks_for_drift_are_published_with_it(tmp_path: Path) -> None:
+def test_drifts_and_job_results_reach_the_exporter_without_their_values(tmp_path: Path) -> None:
     kept(tmp_path)
-    write_summaries(tmp_path, [LookSummary("profile", {"kernel.sysctl": 2}, "beef", 9.0)])
+    jobs = JobHistory(History(tmp_path))
+    for seconds in (1.0, 2.0):
+        jobs.add(JobLine("m", "nvcc", "", "", NOW, seconds, "pass", {"compile_ms": 7.0}, {"log": "private"}))
+    jobs.close()
+    drifts = Drifts(tmp_path)
+    drifts.note("m", NOW, [Drift("baseline", "sudo", "ops", "ALL=(ALL) secret", "ALL=(ALL) other")], [])
     folder = publish(tmp_path).parent
-    assert (folder / "drift.json").stat().st_mode & 0o777 == 0o644
-    assert load_summaries(folder) == (LookSummary("profile", {"kernel.sysctl": 2}, "beef", 9.0),)
+    public = Measured(folder, "m")
+    assert [line.duration_s for line in public.newest_results()] == [2.0]
+    looked = public.open_drifts()
+    assert looked is not None
+    assert (looked[0], [drift.key for drift in looked[1]]) == (NOW, ["ops"])
+    assert not public.has_baseline()
+    said = b"".join(path.read_bytes() for path in folder.iterdir())
+    assert b"private" not in said
+    assert b"ALL=" not in said
+
+
+def test_it_is_renewed_only_where_it_was_published(tmp_path: Path) -> None:
+    kept(tmp_path)
+    renew(tmp_path)
+    assert not (tmp_path / "public").exists()
+    publish(tmp_path)
+    (tmp_path / "public" / "history.sqlite").unlink()
+    renew(tmp_path)
+    assert (tmp_path / "public" / "history.sqlite").exists()
