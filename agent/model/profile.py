@@ -308,9 +308,8 @@ class Smoke(Section):
 
     place: Literal["auto", "container", "local"] = Field(
         default="auto", description="auto: in the image when it is here, else by the interpreter when one is named")
-    image: str = Field(
-        default="", description="has torch: a purpose or name of the image catalogue, or a reference; of a purpose the "
-        "first that fits and is here; never pulled by a smoke test; empty: none")
+    image: str = Field(default="", description="has torch: a name or purpose of the image catalogue (the first that fits and "
+                       "is here), or a reference; never pulled by a smoke test; empty: none")
     cuda_image: str = Field(default="", description="has nvcc: likewise")
     vllm_image: str = Field(default="", description="has vLLM: likewise; empty: `image`")
     python: str = Field(default="", description="an interpreter with torch (for job vllm with vLLM), for place local")
@@ -327,8 +326,7 @@ class Smoke(Section):
 class DriftRules(Section):
     """What `firstlight drift` does not count."""
 
-    ignore: list[str] = Field(
-        default=[], description="patterns of `AREA KEY` as drift prints them: `package linux-*`, `image *`")
+    ignore: list[str] = Field(default=[], description="patterns of `AREA KEY` as drift prints them: `package linux-*`")
 
 
 class Profile(Section):
@@ -392,13 +390,10 @@ def resolve(profile: Profile, memory_bytes: int, digest: str) -> ResolvedProfile
     def share(percent: float | None) -> int | None:
         return None if percent is None else int(memory_bytes * percent / 100) >> 20 << 20
 
-    return ResolvedProfile(
-        profile=profile,
-        sizes=Sizes(
-            memory_bytes=memory_bytes,
-            swap_bytes=swap_bytes(memory_bytes) if size == "auto" else size,
-            slice_memory_high_bytes=share(part.memory_high_percent),
-            slice_memory_max_bytes=share(part.memory_max_percent),
-        ),
-        digest=digest,
+    sizes = Sizes(
+        memory_bytes=memory_bytes,
+        swap_bytes=swap_bytes(memory_bytes) if size == "auto" else size,
+        slice_memory_high_bytes=share(part.memory_high_percent),
+        slice_memory_max_bytes=share(part.memory_max_percent),
     )
+    return ResolvedProfile(profile=profile, sizes=sizes, digest=digest)

@@ -266,6 +266,6 @@ def test_the_timers_look_is_kept_published_and_told_to_the_journal(
     after = {key: line["FIRSTLIGHT_DRIFT_AFTER"] for key, line in lines.items()}
     assert after == {"curl": "7.88.1-11", "docker": "eve"}
     assert told[-1]["FIRSTLIGHT_DRIFTS"] == str(len(told) - 1)
-    looked = Measured(apart / "state/public", app_of(BOX).drift.name).open_drifts()
+    looked = Measured(apart / "state/public", app_of(BOX).drift.fingerprint.machine).open_drifts()
     assert looked is not None
     assert sorted(drift.key for drift in looked[1] if drift.against == "baseline") == ["curl", "docker"]
