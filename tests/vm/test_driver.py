@@ -45,6 +45,7 @@ def disk_of(node: Node, suite: str, folder: Path) -> Path:
     (base / "root").mkdir(parents=True)
     with subprocess.Popen(["docker", "export", node.name], stdout=subprocess.PIPE) as archive:
         shell(["tar", "-C", base / "root", "-x"], stdin=archive.stdout)
+    (base / "root/.dockerenv").unlink()
     make_bootable(suite, base / "root")
     fill_disk(base / "root", base)
     return base
