@@ -4,5 +4,5 @@ from __future__ import annotations
 
 import os
 
-# A first boot and ten power cuts take hours without hardware acceleration.
-collect_ignore = [] if "FIRSTLIGHT_LONG" in os.environ else ["test_first_boot.py"]
+# Each takes half an hour and more without hardware acceleration.
+collect_ignore = [] if "FIRSTLIGHT_LONG" in os.environ else ["test_first_boot.py", "test_power_cuts.py"]

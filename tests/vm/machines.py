@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import shlex
 import socket
 import subprocess
@@ -16,11 +17,15 @@ from tests.node.images import product_wheel, shell
 from tests.vm.images import machine_folder
 
 DATA_SERIAL = "FLDATA01"
+FOREIGN_SERIAL = "FLFOREIGN1"
 MEMORY_MIB = 3072
 
 
 class VirtualMachine(Disposable):
-    """A booted virtual machine with a blank 1 GiB second disk whose serial is DATA_SERIAL."""
+    """A booted virtual machine with a blank 1 GiB second disk whose serial is DATA_SERIAL.
+
+    A third disk, NVMe with the serial FOREIGN_SERIAL, holds an ext4 filesystem with somebody's data, not mounted.
+    """
 
     def __init__(self, suite: str, folder: Path) -> None:
         self.name, self.suite, self.folder = f"vm-{suite}", suite, folder
@@ -29,29 +34,50 @@ class VirtualMachine(Disposable):
 
     def start(self, timeout_s: float = 240) -> None:
         """Make the disks, boot and wait for the end of the boot."""
+        self.make_disks()
+        self.power_on()
+        self.wait_until_up(timeout_s)
+
+    def make_disks(self) -> None:
+        """Lay a fresh system disk over the suite's, and make the other two and the key to come in with."""
         base = machine_folder(self.suite)
         shell(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.key])
         shell(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base / "disk.raw",
                self.folder / "system.qcow2"])
         shell(["truncate", "-s", "1G", self.folder / "data.raw"])
-        self.power_on()
-        self.wait_until_up(timeout_s)
+        precious = self.folder / "precious"
+        precious.mkdir()
+        (precious / "thesis.tex").write_bytes(b"ten years of work\n" * 100_000)
+        shell(["truncate", "-s", "512M", self.folder / "foreign.raw"])
+        shell(["mkfs.ext4", "-q", "-F", "-L", "thesis", "-d", precious, self.folder / "foreign.raw"])
+
+    def foreign_digest(self) -> str:
+        """Return the SHA-256 of the whole NVMe disk, read from outside."""
+        with (self.folder / "foreign.raw").open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+
+    def console(self) -> str:
+        """Return what the machine has written to its console since it was made, over all its boots."""
+        return (self.folder / "console.log").read_text(errors="replace")
 
     def power_on(self) -> None:
         """Start the machine with the disks it has."""
         base = machine_folder(self.suite)
-        system, data = self.folder / "system.qcow2", self.folder / "data.raw"
+        system, data, foreign = (self.folder / name for name in ("system.qcow2", "data.raw", "foreign.raw"))
         public = base64.b64encode(self.key.with_suffix(".pub").read_bytes()).decode()
         with (self.folder / "qemu.log").open("wb") as log:
             self.process = subprocess.Popen([
                 "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
-                "-m", str(MEMORY_MIB), "-display", "none", "-serial", f"file:{self.folder / 'console.log'}",
+                "-m", str(MEMORY_MIB), "-display", "none", "-serial", "chardev:console",
+                "-chardev", f"file,id=console,append=on,path={self.folder / 'console.log'}",
                 "-kernel", str(base / "vmlinuz"), "-initrd", str(base / "initrd.img"),
                 "-append", f"root=LABEL=system rw console=ttyS0 net.ifnames=0 bed.key={public}",
                 "-drive", f"file={system},if=none,id=system,format=qcow2,cache=unsafe",
                 "-device", "virtio-blk-pci,drive=system,serial=SYSTEM01",
                 "-drive", f"file={data},if=none,id=data,format=raw,cache=unsafe",
                 "-device", f"virtio-blk-pci,drive=data,serial={DATA_SERIAL}",
+                "-drive", f"file={foreign},if=none,id=foreign,format=raw,cache=unsafe",
+                "-device", f"nvme,drive=foreign,serial={FOREIGN_SERIAL}",
                 "-device", "virtio-rng-pci", "-nic", f"user,model=virtio,hostfwd=tcp:127.0.0.1:{self.port}-:22",
             ], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -66,8 +92,7 @@ class VirtualMachine(Disposable):
                 if boot and boot != other_boot_than and "starting" not in ran.out:
                     return boot
             time.sleep(1)
-        console = self.folder / "console.log"
-        raise RuntimeError(f"{self.name} did not boot in {timeout_s} s:\n{console.read_text(errors='replace')[-3000:]}")
+        raise RuntimeError(f"{self.name} did not boot in {timeout_s} s:\n{self.console()[-3000:]}")
 
     def reboot(self) -> None:
         """Reboot and wait for the new boot."""
@@ -75,8 +100,14 @@ class VirtualMachine(Disposable):
         self.run(["systemctl", "reboot"], timeout_s=60)
         self.wait_until_up(other_boot_than=boot)
 
+    def power_off(self) -> None:
+        """Shut the machine down in good order and wait until it is off."""
+        self.run(["systemctl", "poweroff"], timeout_s=60)
+        assert self.process is not None
+        self.process.wait(240)
+
     def stop(self) -> None:
-        """Switch the machine off at once."""
+        """Switch the machine off at once (SIGKILL): a power cut."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(30)
