@@ -48,7 +48,7 @@ CONTAINER = (
           "sed -i '/^Package: rsync$/,/^$/s/^Status: .*/Status: install ok half-configured/' /var/lib/dpkg/status",
           "system.dpkg-audit"),
     Drift("package cut off while it was unpacked",
-          "rm /usr/bin/lspci; sed -i '/^Package: pciutils$/,/^$/s/^Status: .*/Status: install reinstreq half-installed/'"
+          "rm /bin/lspci; sed -i '/^Package: pciutils$/,/^$/s/^Status: .*/Status: install reinstreq half-installed/'"
           " /var/lib/dpkg/status", "system.dpkg-audit"),
     Drift("backup timer switched off", "systemctl disable -q --now firstlight-backup-models.timer",
           "system.backup-timers"),
