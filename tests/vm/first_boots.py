@@ -25,6 +25,18 @@ ExecStop=rm /var/lib/bed-wants-reboot
 [Install]
 WantedBy=multi-user.target
 """
+# Tells the console when Docker stops.
+WATCH = """[Unit]
+After=docker.service
+PartOf=docker.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=true
+ExecStop=sh -c 'echo bed: docker has to stop >/dev/console'
+[Install]
+WantedBy=docker.service
+"""
 
 
 def make_image(machine: VirtualMachine) -> None:
@@ -35,7 +47,8 @@ def make_image(machine: VirtualMachine) -> None:
     # dpkg tells the console what it is doing, so that a test can wait for it
     machine.write("/etc/dpkg/dpkg.cfg.d/bed", "status-logger=cat >/dev/console\n")
     machine.write("/etc/systemd/system/bed-wish.service", WISH)
-    machine.sh("touch /var/lib/bed-wants-reboot; systemctl -q enable bed-wish.service")
+    machine.write("/etc/systemd/system/bed-watch.service", WATCH)
+    machine.sh("touch /var/lib/bed-wants-reboot; systemctl -q enable bed-wish.service bed-watch.service")
     ran = machine.firstlight("up", "--at-boot", "--allow-reboot")
     assert ran.code == 0, str(ran)
     machine.power_off()

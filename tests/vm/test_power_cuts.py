@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,15 +51,15 @@ MOMENTS = (
         Moment("first second of the apply", says(r"making the machine what its profile says"), ("apply",), 1),
         Moment("dpkg unpacks a package", says(r"status: \S+: half-installed"), ("apply",)),
         Moment("mkfs writes to the data disk", data_disk_is_written, ("apply",)),
-        Moment("going down for the reboot", says(r"rebooting; the rest is done by itself"), ("reboot",), 2),
+        Moment("going down for the reboot", says(r"rebooting; the rest .*Stopp"), ("reboot",), 1),
     ),
     (
         Moment("dpkg configures a package", says(r"status: \S+: half-configured"), ("apply",)),
-        Moment("the swap file is made", says(r"applying: \[\d+/\d+\] swap:"), ("apply",), 2),
-        Moment("Docker starts with its settings", says(r"applying: \[\d+/\d+\] docker: Adopt"), ("apply",), 2),
+        Moment("swap has just been switched on", says(r"Adding \d+k swap on /swap.img"), ("apply",)),
+        Moment("Docker restarts with its settings", says(r"applying: \[.*docker has to stop"), ("apply",)),
         Moment("kernel of the boot after the reboot", says(r"rebooting; the rest .*Linux version .*Run /init"),
                ("reboot",), 1),
-        Moment("checks", says(r"checking the machine"), ("check",), 2),
+        Moment("checks", says(r"checking the machine"), ("check",), 10),
         Moment("smoke jobs, scorecard", says(r"running the smoke jobs"), ("smoke", "scorecard"), 1),
     ),
 )
@@ -66,7 +67,7 @@ MOMENTS = (
 
 def cut(machine: VirtualMachine, moment: Moment, since: int, began: float) -> str:
     """Wait for the moment, cut the power, switch on, wait until the first boot goes on; return a line that says so."""
-    wait_for(machine, moment.seen, since, 3000, poll_s=0.02)
+    wait_for(machine, moment.seen, since, 3000, poll_s=0.05)
     time.sleep(moment.later_s)
     machine.stop()
     at_s, off = time.monotonic() - began, len(machine.console())
@@ -82,7 +83,8 @@ def cut(machine: VirtualMachine, moment: Moment, since: int, began: float) -> st
 def assert_sound(machine: VirtualMachine) -> None:
     """Look at the three disks from outside: each filesystem is consistent."""
     system = machine.folder / "system.raw"
-    shell(["qemu-img", "check", machine.folder / "system.qcow2"])
+    image = subprocess.run(["qemu-img", "check", machine.folder / "system.qcow2"], capture_output=True, check=False)
+    assert image.returncode in (0, 3), image.stdout  # 3: clusters that belong to nobody, the mark of a killed qemu
     shell(["qemu-img", "convert", "-O", "raw", machine.folder / "system.qcow2", system])
     shell(["e2fsck", "-fn", system])
     system.unlink()
