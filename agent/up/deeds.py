@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.model.errors import StateError, Unobservable
+from agent.model.errors import FirstlightError, StateError, Unobservable
 from agent.model.plan import Outcome, Run
 from agent.model.verdict import Verdict, exit_code
 from agent.up.gate import obstacles, reboot_wanted
@@ -50,7 +51,9 @@ class MachineDeeds:
     def apply(self) -> Run:
         """Apply the whole profile."""
         app = self._app()
-        return self._applied(app, self._job(app))
+        run = self._applied(app, self._job(app))
+        os.sync()  # everything it made is on disk before the state says that it is made
+        return run
 
     def _job(self, app: App) -> Job:
         from agent.provision.job import prepare
@@ -133,8 +136,11 @@ class MachineDeeds:
     def _kept_reports(self, app: App, state: FirstBoot) -> tuple[Report, ...]:
         """Return the reports of the check and the jobs; what a crash has taken from memory is read or done again."""
         if "check" not in self._reports and state.check_report is not None:
-            with app.history() as history:
-                self._reports["check"] = history.report(state.check_report)
+            try:
+                with app.history() as history:
+                    self._reports["check"] = history.report(state.check_report)
+            except FirstlightError as error:  # a power cut can take the last entry with it
+                self.say(f"the report of the check is gone ({error.message}); checking again")
         if "check" not in self._reports:
             self.check()
         if "smoke" not in self._reports:
