@@ -98,8 +98,7 @@ TROUBLES = (
      "Install the basic packages: `apt-get"),
     ("apt's lock held for longer than it waits",
      "setsid /opt/firstlight/bin/python -c 'import fcntl, time; "
-     'fcntl.lockf(open("/var/lib/dpkg/lock-frontend", "w"), fcntl.LOCK_EX); time.sleep(3600)\' >/dev/null 2>&1 & '
-     "echo $! >/root/holder",
+     'fcntl.lockf(open("/var/lib/dpkg/lock-frontend", "w"), fcntl.LOCK_EX); time.sleep(3600)\' >/dev/null 2>&1 &',
      "pkill -f lock-[f]rontend",
      "apt is still in use after 5 s by /opt/firstlight/bin/python"),
     ("no room for packages",
