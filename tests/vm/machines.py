@@ -32,7 +32,7 @@ class VirtualMachine(Disposable):
         self.key, self.port = folder / "key", free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout_s: float = 240) -> None:
+    def start(self, timeout_s: float = 900) -> None:
         """Make the disks, boot and wait for the end of the boot."""
         self.make_disks()
         self.power_on()
@@ -81,7 +81,7 @@ class VirtualMachine(Disposable):
                 "-device", "virtio-rng-pci", "-nic", f"user,model=virtio,hostfwd=tcp:127.0.0.1:{self.port}-:22",
             ], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def wait_until_up(self, timeout_s: float = 240, *, other_boot_than: str = "") -> str:
+    def wait_until_up(self, timeout_s: float = 900, *, other_boot_than: str = "") -> str:
         """Wait until the machine answers and its boot is over; return the id of this boot."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -102,9 +102,9 @@ class VirtualMachine(Disposable):
 
     def power_off(self) -> None:
         """Shut the machine down in good order and wait until it is off."""
-        self.run(["systemctl", "poweroff"], timeout_s=60)
+        self.run(["systemctl", "poweroff"], timeout_s=300)
         assert self.process is not None
-        self.process.wait(240)
+        self.process.wait(900)
 
     def stop(self) -> None:
         """Switch the machine off at once (SIGKILL): a power cut."""
@@ -123,7 +123,7 @@ class VirtualMachine(Disposable):
         wheel = product_wheel(self.folder)
         with wheel.open("rb") as content:
             subprocess.run(self.entrance(["sh", "-c", f"cat >/root/{wheel.name}"]), stdin=content, check=True,
-                           timeout=120)
+                           timeout=600)
         self.must(["/opt/firstlight/bin/pip", "install", "-q", "--no-index", "--no-deps", f"/root/{wheel.name}"])
 
 
