@@ -69,7 +69,7 @@ def says(pattern: str) -> Callable[[VirtualMachine, str], bool]:
     return lambda machine, told: wanted.search(told) is not None
 
 
-def wait_until_done(machine: VirtualMachine, since: int, timeout_s: float = 3000) -> None:
+def wait_until_done(machine: VirtualMachine, since: int, timeout_s: float = 7200) -> None:
     """Wait until the first boot has ended, through its reboots; the console is asked first, it costs nothing."""
     wait_for(machine, says(ENDED), since, timeout_s, poll_s=2)
 
@@ -79,4 +79,4 @@ def wait_until_done(machine: VirtualMachine, since: int, timeout_s: float = 3000
         except subprocess.TimeoutExpired:
             return False
 
-    wait_for(machine, ended, since, 300, poll_s=2)
+    wait_for(machine, ended, since, 900, poll_s=2)

@@ -17,7 +17,7 @@ from tests.vm.first_boots import MISSING, UNIT, make_image, wait_until_done
 from tests.vm.machines import FOREIGN_SERIAL, VirtualMachine, fresh_machine
 from tests.vm.test_vm import assert_values_hold
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(10800)]
 SUITES = tuple(os.environ.get("FIRSTLIGHT_VM_SUITES", "bookworm").split())
 
 

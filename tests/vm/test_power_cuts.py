@@ -23,7 +23,7 @@ from tests.vm.first_boots import make_image, says, wait_for, wait_until_done
 from tests.vm.machines import VirtualMachine, fresh_machine
 from tests.vm.test_vm import assert_values_hold
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(10800)]
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(21600)]
 SUITES = tuple(os.environ.get("FIRSTLIGHT_VM_SUITES", "bookworm").split())
 GOES_ON = r"going on with the first boot of [^:]*:\d+:\d+: next is (\w+) \(start (\d+)\)"
 KEEP = "/srv/not-ours/keep"
@@ -67,13 +67,13 @@ MOMENTS = (
 
 def cut(machine: VirtualMachine, moment: Moment, since: int, began: float) -> str:
     """Wait for the moment, cut the power, switch on, wait until the first boot goes on; return a line that says so."""
-    wait_for(machine, moment.seen, since, 3000, poll_s=0.05)
+    wait_for(machine, moment.seen, since, 7200, poll_s=0.05)
     time.sleep(moment.later_s)
     machine.stop()
     at_s, off = time.monotonic() - began, len(machine.console())
     last = machine.console()[since:].rstrip().rpartition("\n")[2].strip()
     machine.power_on()
-    wait_for(machine, says(GOES_ON), off, 1200, poll_s=1)
+    wait_for(machine, says(GOES_ON), off, 1800, poll_s=1)
     found = re.search(GOES_ON, machine.console()[off:])
     assert found is not None
     assert found[1] in moment.next_stage, f"{moment.name}: {found[0]}"
