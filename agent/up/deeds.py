@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.model.errors import FirstlightError, StateError, Unobservable
+from agent.machine.process import run_command
+from agent.model.errors import FirstlightError, Missing, StateError, Unobservable
 from agent.model.plan import Outcome, Run
 from agent.model.verdict import Verdict, exit_code
 from agent.up.gate import obstacles, reboot_wanted
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 LEVEL = "standard"
+BOOT_WAIT_S = 600
 
 
 def current_boot() -> str:
@@ -50,6 +52,7 @@ class MachineDeeds:
 
     def apply(self) -> Run:
         """Apply the whole profile."""
+        self._await_boot()
         app = self._app()
         run = self._applied(app, self._job(app))
         os.sync()  # everything it made is on disk before the state says that it is made
@@ -88,6 +91,7 @@ class MachineDeeds:
 
     def check(self) -> int | None:
         """Check at the standard level and keep the report."""
+        self._await_boot()
         app = self._app()
         self._reports["check"] = report = app.check(level=LEVEL)
         return app.keep(report, self.say)
@@ -98,6 +102,7 @@ class MachineDeeds:
         from agent.smoke.running import run_jobs
         from agent.state.jobs import JobHistory
 
+        self._await_boot()
         app = self._app()
         history = None
         try:
@@ -132,6 +137,18 @@ class MachineDeeds:
         """Return the exit code of a first boot that is done: the findings', at least 2 when something was noted."""
         verdicts = [finding.verdict for report in self._reports.values() for finding in report.findings]
         return exit_code([*verdicts, *((Verdict.WARN,) if state.notes else ())])
+
+    def _await_boot(self) -> None:
+        """Wait, bounded, for the end of the boot: our unit is no part of it, and a service that starts is not there."""
+        try:
+            state = run_command(("systemctl", "is-system-running"), 30).out.strip()
+            if state in ("initializing", "starting"):
+                self.say("waiting for the end of the boot")
+                run_command(("systemctl", "is-system-running", "--wait"), BOOT_WAIT_S)
+        except Missing:
+            return  # not started by systemd
+        except Unobservable as error:
+            self.say(f"the boot has not ended: {error.message}; going on")
 
     def _kept_reports(self, app: App, state: FirstBoot) -> tuple[Report, ...]:
         """Return the reports of the check and the jobs; what a crash has taken from memory is read or done again."""

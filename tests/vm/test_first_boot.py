@@ -64,6 +64,7 @@ def test_the_scorecard_stands_in_the_history_and_on_the_console(done: VirtualMac
     kinds = [entry["kind"] for entry in done.firstlight("report", "list", "-o", "json").data]
     assert {"up", "apply", "check", "smoke"} <= set(kinds)
     assert "level standard" in done.told  # type: ignore[attr-defined]
+    assert "not what its profile says" not in done.told  # type: ignore[attr-defined]
 
 
 def test_a_login_shows_the_scorecard_until_it_is_acknowledged(done: VirtualMachine) -> None:

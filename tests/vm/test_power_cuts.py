@@ -110,6 +110,7 @@ def test_every_power_cut_ends_in_a_ready_machine(suite: str, moments: tuple[Mome
             since = machine.console().rindex("Linux version")
         wait_until_done(machine, since)
         print(f"{time.monotonic() - began:7.0f} s  ended by itself", flush=True)
+        assert "not what its profile says" not in machine.console()[since:]
         assert_ready(machine)
         machine.power_off()
         assert machine.foreign_digest() == foreign

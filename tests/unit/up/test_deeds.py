@@ -3,13 +3,16 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from agent.model.errors import FirstlightError
+from agent.machine.api import Completed
+from agent.model.errors import FirstlightError, Missing, Unobservable
 from agent.model.finding import Report
 from agent.up.deeds import MachineDeeds
 from tests.unit.up.world import first_boot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pytest
 
 REPORT = Report("box", "test", "d", "standard", 1.0, 2.0, ())
 
@@ -60,3 +63,40 @@ def test_a_report_that_a_power_cut_has_taken_is_made_again() -> None:
     deeds = Deeds()
     assert kept(deeds, Histories()) == (REPORT, REPORT)
     assert deeds.said == ["the report of the check is gone (report 7: not in the history); checking again"]
+
+
+def systemd(monkeypatch: pytest.MonkeyPatch, state: str, then: Exception | None = None) -> list[str]:
+    """Let systemd be in a state of its boot; return the last words of the commands that ask it."""
+    asked: list[str] = []
+
+    def run_command(argv: tuple[str, ...], timeout_s: float) -> Completed:
+        asked.append(argv[-1])
+        if then is not None and (argv[-1] == "--wait" or isinstance(then, Missing)):
+            raise then
+        return Completed(argv, 1, f"{state}\n", "")
+
+    monkeypatch.setattr("agent.up.deeds.run_command", run_command)
+    return asked
+
+
+def test_a_boot_that_is_not_over_is_waited_for_and_only_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    deeds = Deeds()
+    asked = systemd(monkeypatch, "starting")
+    deeds._await_boot()
+    assert asked == ["is-system-running", "--wait"]
+    assert deeds.said == ["waiting for the end of the boot"]
+    for state in ("running", "degraded", "maintenance", "offline"):
+        asked = systemd(monkeypatch, state)
+        deeds._await_boot()
+        assert asked == ["is-system-running"]
+
+
+def test_a_boot_that_does_not_end_is_said_and_one_without_systemd_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    deeds = Deeds()
+    systemd(monkeypatch, "starting", Unobservable("no answer within 600 s"))
+    deeds._await_boot()
+    assert deeds.said[-1] == "the boot has not ended: no answer within 600 s; going on"
+    deeds = Deeds()
+    systemd(monkeypatch, "", Missing("systemctl: command not found"))
+    deeds._await_boot()
+    assert deeds.said == []
