@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -34,3 +35,13 @@ def write_atomic(path: Path, text: str, mode: int = 0o644, *, replace: bool = Tr
         raise StateError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk; one that is not there or cannot be synced is left to the kernel."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.model.errors import StateError, Unobservable
+from agent.machine.process import run_command
+from agent.model.errors import FirstlightError, Missing, StateError, Unobservable
 from agent.model.plan import Outcome, Run
 from agent.model.verdict import Verdict, exit_code
 from agent.up.gate import obstacles, reboot_wanted
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 LEVEL = "standard"
+BOOT_WAIT_S = 600
 
 
 def current_boot() -> str:
@@ -49,8 +52,11 @@ class MachineDeeds:
 
     def apply(self) -> Run:
         """Apply the whole profile."""
+        self._await_boot()
         app = self._app()
-        return self._applied(app, self._job(app))
+        run = self._applied(app, self._job(app))
+        os.sync()  # everything it made is on disk before the state says that it is made
+        return run
 
     def _job(self, app: App) -> Job:
         from agent.provision.job import prepare
@@ -85,6 +91,7 @@ class MachineDeeds:
 
     def check(self) -> int | None:
         """Check at the standard level and keep the report."""
+        self._await_boot()
         app = self._app()
         self._reports["check"] = report = app.check(level=LEVEL)
         return app.keep(report, self.say)
@@ -95,6 +102,7 @@ class MachineDeeds:
         from agent.smoke.running import run_jobs
         from agent.state.jobs import JobHistory
 
+        self._await_boot()
         app = self._app()
         history = None
         try:
@@ -130,11 +138,26 @@ class MachineDeeds:
         verdicts = [finding.verdict for report in self._reports.values() for finding in report.findings]
         return exit_code([*verdicts, *((Verdict.WARN,) if state.notes else ())])
 
+    def _await_boot(self) -> None:
+        """Wait, bounded, for the end of the boot: our unit is no part of it, and a service that starts is not there."""
+        try:
+            state = run_command(("systemctl", "is-system-running"), 30).out.strip()
+            if state in ("initializing", "starting"):
+                self.say("waiting for the end of the boot")
+                run_command(("systemctl", "is-system-running", "--wait"), BOOT_WAIT_S)
+        except Missing:
+            return  # not started by systemd
+        except Unobservable as error:
+            self.say(f"the boot has not ended: {error.message}; going on")
+
     def _kept_reports(self, app: App, state: FirstBoot) -> tuple[Report, ...]:
         """Return the reports of the check and the jobs; what a crash has taken from memory is read or done again."""
         if "check" not in self._reports and state.check_report is not None:
-            with app.history() as history:
-                self._reports["check"] = history.report(state.check_report)
+            try:
+                with app.history() as history:
+                    self._reports["check"] = history.report(state.check_report)
+            except FirstlightError as error:  # a power cut can take the last entry with it
+                self.say(f"the report of the check is gone ({error.message}); checking again")
         if "check" not in self._reports:
             self.check()
         if "smoke" not in self._reports:

@@ -117,7 +117,8 @@ def _failed(state: FirstBoot, run: Run, deeds: Deeds, save: Callable[[FirstBoot]
     if deeds.unattended and state.attempts >= ATTEMPTS:
         return replace(state, notes=()).noted(f"the apply failed {state.attempts} times, at last: {reason}")
     save(state)
-    again = "it is tried again by itself" if deeds.unattended else "sudo firstlight up goes on from here"
+    again = ("the next start tries again: firstlight-firstboot.service by itself, or sudo firstlight up"
+             if deeds.unattended else "sudo firstlight up goes on from here")
     raise ProvisionError(f"the apply failed: {reason}", again)
 
 

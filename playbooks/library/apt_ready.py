@@ -9,6 +9,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.dpkg_state import (
     FORMAT,
     half_done,
+    half_removed,
     holders,
     interrupted,
     need_reinstall,
@@ -20,7 +21,8 @@ module: apt_ready
 short_description: Waits for cloud-init and apt, finishes what dpkg left half done
 description:
   - Waits (bounded) until cloud-init has finished and nobody holds apt's or dpkg's locks.
-  - Finishes half-configured packages with dpkg --configure -a. In check mode nothing is waited for.
+  - Finishes half-configured packages with dpkg --configure -a, and what that cannot finish (a power cut in the middle
+    of unpacking) with apt-get. In check mode nothing is waited for.
 options:
   timeout_s:
     description: How long to wait, in seconds, for each of the two.
@@ -42,6 +44,11 @@ changes:
   returned: always
   type: list
 """
+FORCE = ("confdef", "confold")  # a settings file that a person changed stays
+CONFIGURE = ["dpkg", *(f"--force-{word}" for word in FORCE), "--configure", "-a"]
+FINISH = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=600",
+          *(word for name in FORCE for word in ("-o", f"Dpkg::Options::=--force-{name}")),
+          "install", "--fix-broken", "--no-remove", "--no-install-recommends", "--reinstall"]
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l", "LC_ALL": "C.UTF-8"}
 
 
@@ -87,14 +94,25 @@ def states(module: AnsibleModule) -> dict[str, str]:
 
 
 def repair(module: AnsibleModule) -> None:
-    """Finish what dpkg left half done; fails the module with dpkg's own last words."""
-    command = ["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"]
-    code, out, err = module.run_command(command, environ_update=QUIET)
+    """Finish what dpkg left half done; fails the module with the last words of the last attempt.
+
+    dpkg alone can finish neither a package that was cut off while it was unpacked nor one whose dependencies
+    had not been unpacked yet; apt-get fetches these again.
+    """
+    code, out, err = module.run_command(CONFIGURE, environ_update=QUIET)
+    for step in ("", "update"):
+        seen = states(module)
+        if code == 0 and not half_done(seen):
+            return
+        if step:
+            module.run_command(["apt-get", "-q", step], environ_update=QUIET)
+        code, out, err = module.run_command([*FINISH, *need_reinstall(seen)], environ_update=QUIET)
     left = half_done(states(module))
     if code != 0 or left:
-        words = " | ".join((err or out).strip().splitlines()[-3:])
+        said = [line for line in err.splitlines() if line.startswith("E:")] or (err or out).strip().splitlines()[-3:]
         module.fail_json(
-            msg=f"`{' '.join(command)}` left {', '.join(left) or 'nothing'} unfinished: {words}"
+            msg=f"neither `dpkg --configure -a` nor `apt-get install --fix-broken` could finish "
+            f"{', '.join(left) or 'what dpkg had begun'}: {' | '.join(said)}"
         )
 
 
@@ -111,11 +129,11 @@ def main() -> None:
         wait_for_cloud_init(module, module.params["timeout_s"])
     wait_for_locks(module, module.params["timeout_s"])
     seen = states(module)
-    broken = need_reinstall(seen)
-    if broken:
+    unwanted = half_removed(seen)
+    if unwanted:
         module.fail_json(
-            msg=f"dpkg cannot finish {', '.join(broken)} by itself. Run `apt-get install --reinstall "
-            f"{' '.join(broken)}`, then this again; nothing was changed."
+            msg=f"the removal of {', '.join(unwanted)} was interrupted. Finish it with `dpkg --remove "
+            f"{' '.join(unwanted)}`, then run this again; nothing was changed."
         )
     changes = [
         {"target": name, "before": state, "after": "configured"}

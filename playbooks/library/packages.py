@@ -14,7 +14,7 @@ module: packages
 short_description: Packages that must be installed
 description:
   - Installs what is missing, without recommended packages and without removing any.
-  - Package lists are fetched only when something is missing and they are old, which is not a change.
+  - Package lists are fetched only when something is missing and they are old or do not do, which is not a change.
 options:
   names:
     description: Package names.
@@ -71,17 +71,35 @@ def installed(module: AnsibleModule, names: list[str]) -> dict[str, str]:
     return parse_states(out)
 
 
-def apt(module: AnsibleModule, *words: str) -> None:
-    """Run apt-get; fails the module with its errors."""
+def apt(module: AnsibleModule, *words: str) -> str:
+    """Run apt-get; return "" or what it failed with."""
     code, out, err = module.run_command(["apt-get", "-q", "-y", *WAIT, *words], environ_update=QUIET)
-    if code != 0:
-        said = [line for line in err.splitlines() if line.startswith("E:")] or (
-            err or out
-        ).strip().splitlines()[-3:]
-        module.fail_json(
-            msg=f"`apt-get {' '.join(word for word in words if word[0] not in '-D')}` failed: "
-            f"{' | '.join(said)}"
-        )
+    if code == 0:
+        return ""
+    said = [line for line in err.splitlines() if line.startswith("E:")] or (err or out).strip().splitlines()[-3:]
+    command = " ".join(word for word in words if word[0] not in "-D")
+    return f"`apt-get {command}` failed: {' | '.join(said)}"
+
+
+def drop_empty_lists(folder: str = LISTS) -> None:
+    """Remove package lists without content: what a power cut leaves of a list that was being fetched.
+
+    apt believes such a list for as long as the repository does not change.
+    """
+    for entry in os.scandir(folder) if os.path.isdir(folder) else ():
+        if "_Packages" in entry.name and entry.is_file(follow_symlinks=False) and not entry.stat().st_size:
+            os.unlink(entry.path)
+
+
+def install(module: AnsibleModule, names: list[str]) -> None:
+    """Install packages; where the package lists at hand do not do, with lists fetched anew. Fails the module."""
+    words = ("install", "--no-install-recommends", "--no-remove", *KEEP, *names)
+    if lists_age_s() <= module.params["cache_valid_s"] and not apt(module, *words):
+        return
+    drop_empty_lists()
+    problem = apt(module, "update") or apt(module, *words)
+    if problem:
+        module.fail_json(msg=problem)
 
 
 def main() -> None:
@@ -97,9 +115,7 @@ def main() -> None:
     wanting = missing(names, installed(module, names)) if names else {}
     changes = [{"target": name, "before": state, "after": "installed"} for name, state in wanting.items()]
     if changes and not module.check_mode:
-        if lists_age_s() > module.params["cache_valid_s"]:
-            apt(module, "update")
-        apt(module, "install", "--no-install-recommends", "--no-remove", *KEEP, *wanting)
+        install(module, list(wanting))
         left = missing(names, installed(module, names))
         if left:
             module.fail_json(

@@ -39,6 +39,11 @@ def need_reinstall(states: dict[str, str]) -> list[str]:
     return sorted(name for name, state in states.items() if state[1:2] == "H" or state[2:3] == "R")
 
 
+def half_removed(states: dict[str, str]) -> list[str]:
+    """Return the packages whose removal was interrupted: half-installed, and nobody wants them installed."""
+    return sorted(name for name, state in states.items() if state[1:2] == "H" and state[:1] in "rp")
+
+
 def interrupted(folder: str = "/var/lib/dpkg/updates") -> bool:
     """Return whether dpkg was killed: its journal is not empty."""
     try:

@@ -47,6 +47,9 @@ CONTAINER = (
     Drift("package half configured",
           "sed -i '/^Package: rsync$/,/^$/s/^Status: .*/Status: install ok half-configured/' /var/lib/dpkg/status",
           "system.dpkg-audit"),
+    Drift("package cut off while it was unpacked",
+          "rm /usr/share/zoneinfo/CET; sed -i '/^Package: tzdata$/,/^$/s/^Status: .*/Status: install reinstreq "
+          "half-installed/' /var/lib/dpkg/status", "system.dpkg-audit"),
     Drift("backup timer switched off", "systemctl disable -q --now firstlight-backup-models.timer",
           "system.backup-timers"),
     Drift("backup unit deleted", "systemctl stop firstlight-backup-models.timer; "

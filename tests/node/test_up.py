@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from tests.node.nodes import Node, fresh_node
-from tests.node.profiles import NODE, prepare
+from tests.node.profiles import NODE, SITE_PROFILE, prepare
 from tests.node.readings import changes
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(2400)]
 MESSAGE, STATE, UNIT = "/etc/motd.d/60-firstlight", "/var/lib/firstlight/up.json", "firstlight-firstboot.service"
 UP = "[b]in/firstlight up"
 
@@ -85,6 +86,47 @@ def test_ctrl_c_then_kill_then_an_apt_lock_and_the_next_start_goes_on(fresh: Nod
                            "fcntl.lockf(open('/var/lib/dpkg/lock-frontend', 'w'), fcntl.LOCK_EX); time.sleep(15)"])
     ran = fresh.firstlight("up", "--yes")
     holder.wait(60)
+    assert ran.code in (0, 1, 2), str(ran)
+    assert "next is apply" in ran.err
+    assert_ready(fresh)
+
+
+TROUBLES = (
+    ("no network",
+     "ip -4 route show default >/root/route; ip link set eth0 down",
+     "ip link set eth0 up; ip route replace $(cat /root/route)",
+     "Install the basic packages: `apt-get"),
+    ("apt's lock held for longer than it waits",
+     "setsid /opt/firstlight/bin/python -c 'import fcntl, time; "
+     'fcntl.lockf(open("/var/lib/dpkg/lock-frontend", "w"), fcntl.LOCK_EX); time.sleep(3600)\' >/dev/null 2>&1 &',
+     "pkill -f lock-[f]rontend",
+     "apt is still in use after 5 s by /opt/firstlight/bin/python"),
+    ("no room for packages",
+     "mount -t tmpfs -o size=64k tmpfs /var/cache/apt/archives",
+     "umount /var/cache/apt/archives",
+     "Install the basic packages: `apt-get"),
+    ("no room for what must be remembered",
+     "mount -t tmpfs -o size=256k tmpfs /mnt; cp -a /var/lib/firstlight/up.json /mnt; "
+     "mount --bind /mnt /var/lib/firstlight; dd if=/dev/zero of=/var/lib/firstlight/full 2>/dev/null || true",
+     "umount /var/lib/firstlight /mnt",
+     "No space left on device"),
+)
+
+
+def test_without_network_under_a_lock_and_on_full_disks_it_says_why_and_the_next_start_goes_on(fresh: Node) -> None:
+    """Five starts; the first four fail, each for its own reason."""
+    profile = yaml.safe_load(fresh.read(SITE_PROFILE))
+    profile["system"]["base"]["apt_lock_timeout_s"] = 5
+    fresh.write(SITE_PROFILE, yaml.safe_dump(profile))
+    fresh.sh("dpkg -r --force-depends fio >/dev/null 2>&1 || true; apt-get clean; rm -rf /var/lib/apt/lists/*")
+    for name, trouble, relief, reason in TROUBLES:
+        fresh.sh(trouble)
+        ran = fresh.firstlight("up", "--yes")
+        assert ran.code == 3, f"{name}: {ran}"
+        assert reason in ran.err, f"{name}: {ran}"
+        fresh.sh(relief)
+        assert exists(fresh, STATE), name
+    ran = fresh.firstlight("up", "--yes")
     assert ran.code in (0, 1, 2), str(ran)
     assert "next is apply" in ran.err
     assert_ready(fresh)

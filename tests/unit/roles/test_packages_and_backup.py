@@ -12,6 +12,7 @@ import pytest
 from tests.ansible_modules import load_module
 
 packages = load_module("packages")
+ready = load_module("apt_ready")
 settings = load_module("apt_settings")
 backup = load_module("backup_units")
 unit = load_module("unit")
@@ -27,6 +28,83 @@ def test_unfinished_packages_are_told_apart_from_removed_and_held_ones() -> None
         "jq": "half-configured", "torn": "half-installed", "waiting": "triggers-awaited",
     }
     assert dpkg_state.need_reinstall(STATES) == ["torn"]
+
+
+def test_only_a_package_that_nobody_wants_any_more_is_half_removed() -> None:
+    assert dpkg_state.half_removed(STATES) == []
+    assert dpkg_state.half_removed(dpkg_state.parse_states("rH \tleaving\npHR\tpurged\nrc \told\n")) == [
+        "leaving", "purged"]
+
+
+class Apt:
+    """An apt-get whose installs fail until the package lists were fetched."""
+
+    def __init__(self, *, helps: bool) -> None:
+        self.params = {"cache_valid_s": 86400}
+        self.helps, self.lists_are_good, self.words = helps, False, list[str]()
+
+    def run_command(self, argv: list[str], **_: Any) -> tuple[int, str, str]:
+        self.words.append(next(word for word in argv if word in ("update", "install")))
+        self.lists_are_good = self.lists_are_good or (self.helps and "update" in argv)
+        failed = "install" in argv and not self.lists_are_good
+        return (100, "", "E: Unable to locate package fio\n") if failed else (0, "", "")
+
+    def fail_json(self, *, msg: str) -> None:
+        raise AssertionError(msg)
+
+
+def test_lists_that_do_not_do_are_fetched_anew_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "lists_age_s", lambda: 60.0)
+    monkeypatch.setattr(packages, "drop_empty_lists", lambda: None)
+    apt = Apt(helps=True)
+    packages.install(apt, ["fio"])
+    assert apt.words == ["install", "update", "install"]
+    with pytest.raises(AssertionError, match="`apt-get install fio` failed: E: Unable to locate package fio"):
+        packages.install(Apt(helps=False), ["fio"])
+
+
+def test_lists_that_a_power_cut_left_empty_are_removed_and_no_others(tmp_path: Path) -> None:
+    for name, content in {"debian_main_Packages": "", "debian_sid_Packages.lz4": "x", "lock": ""}.items():
+        (tmp_path / name).write_text(content)
+    packages.drop_empty_lists(str(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["debian_sid_Packages.lz4", "lock"]
+    packages.drop_empty_lists(str(tmp_path / "absent"))
+
+
+class Dpkg:
+    """A machine with one package in `state`, which the steps `finishes` ("a then b") bring to its end."""
+
+    def __init__(self, state: str, finishes: str) -> None:
+        self.state, self.finishes, self.ran = state, finishes, list[str]()
+
+    def run_command(self, argv: list[str], **_: Any) -> tuple[int, str, str]:
+        if argv[0] == "dpkg-query":
+            return 0, f"{self.state}\tfio\n", ""
+        word = next(word for word in argv if word in ("--configure", "install", "update"))
+        self.ran.append(" ".join([word, *(["fio"] if argv[-1] == "fio" else [])]))
+        if self.ran[-self.finishes.count(" then ") - 1:] == self.finishes.split(" then "):
+            self.state = "ii "
+        return (0, "", "") if self.state == "ii " or word == "update" else (100, "", "E: no archive for fio\n")
+
+    def fail_json(self, *, msg: str) -> None:
+        raise AssertionError(msg)
+
+
+@pytest.mark.parametrize(("state", "finishes", "ran"), [
+    ("iF ", "--configure", ["--configure"]),
+    ("iHR", "install fio", ["--configure", "install fio"]),
+    ("iU ", "install", ["--configure", "install"]),
+    ("iHR", "update then install fio", ["--configure", "install fio", "update", "install fio"]),
+])
+def test_what_dpkg_cannot_finish_apt_does(state: str, finishes: str, ran: list[str]) -> None:
+    dpkg = Dpkg(state, finishes)
+    ready.repair(dpkg)
+    assert dpkg.ran == ran
+
+
+def test_what_nobody_can_finish_is_named_with_the_reason() -> None:
+    with pytest.raises(AssertionError, match="could finish fio: E: no archive for fio"):
+        ready.repair(Dpkg("iHR", "never"))
 
 
 def test_removed_and_unknown_packages_are_missing_held_ones_are_not() -> None:
