@@ -308,8 +308,8 @@ class Smoke(Section):
 
     place: Literal["auto", "container", "local"] = Field(
         default="auto", description="auto: in the image when it is here, else by the interpreter when one is named")
-    image: str = Field(default="", description="has torch: a name or purpose of the image catalogue (the first that fits "
-                       "and is here), or a reference; never pulled by a smoke test; empty: none")
+    image: str = Field(default="", description="has torch: a name or purpose of the image catalogue (the first that "
+                       "fits and is here), or a reference; never pulled by a smoke test; empty: none")
     cuda_image: str = Field(default="", description="has nvcc: likewise")
     vllm_image: str = Field(default="", description="has vLLM: likewise; empty: `image`")
     python: str = Field(default="", description="an interpreter with torch (for job vllm with vLLM), for place local")
