@@ -95,6 +95,7 @@ def test_without_a_fleet_it_says_how_to_name_one_and_takes_a_name(size: tuple[in
     async def story(app: FirstlightApp, pilot: object) -> None:
         await until(pilot, lambda: "No fleet is named yet" in text_of(app))  # type: ignore[arg-type]
         assert "--fleet DIR|INVENTORY" in text_of(app)
+        assert not isinstance(app.focused, Input), "an input that is not shown has no keys"
         app.screen.action_ask()  # type: ignore[attr-defined]
         box = app.screen.query_one("#source", Input)
         assert box.display

@@ -31,6 +31,7 @@ class Face(Screen[None]):
     COPIES: ClassVar[str] = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy", "Copy", id="copy", show=False, tooltip="copy the text of this screen to the clipboard")]
+    AUTO_FOCUS = ""  # Textual would give the keys to an input that is not shown
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - as Textual declares it
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

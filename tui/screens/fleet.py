@@ -78,6 +78,8 @@ class Fleet(Face):
         source = "the demo" if self.desk.demo else self.desk.fleet_source
         self.query_one("#fleet-head", Static).update(render_head(seen, source))
         self._fill()
+        if not isinstance(self.focused, Input):
+            self.set_focus(self.query_one(DataTable))
 
     def on_resize(self) -> None:
         """Fit the lines to the new width."""

@@ -142,6 +142,6 @@ def _figures(proof: Proof, known: Mapping[str, tuple[float, float]]) -> list[Con
             least, most = known[name]
             said = "✗ too slow" if value < least else "✗ too fast to be true" if value > most else "✓ as such cards do"
             style = "$text-success" if least <= value <= most else "$text-error"
-            shown.append(Content.assemble(" " * 43, (f"{bar(value / most, 24)}  {said}", style),
+            shown.append(Content.assemble("    ", (f"{bar(value / most, 24)}  {said}", style),
                                           f": {least:.4g} to {most:.4g}"))
     return shown
