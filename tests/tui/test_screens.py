@@ -275,7 +275,7 @@ def test_smoke_figures_stand_beside_those_of_the_first_day(size: tuple[int, int]
         app.screen.query_one(DataTable).move_cursor(row=at)
         await until(pilot, lambda: "now 75% of it" in text_of(app))
         app.post_message(Changed("look", replace(app.state.look, limits=(("GPU-1", "matmul_tflops", 630.0, 1000.0),))))
-        await until(pilot, lambda: "✗ too slow: 630 to 1000" in text_of(app))
+        await until(pilot, lambda: "✗ too slow: 630 to 1000" in str(app.screen.query_one("#job", Static).content))
         await pilot.press("enter")
         assert app.state.work is None, "a recording runs no job"
 
