@@ -196,8 +196,7 @@ class Desk:
                 reason = child.errors().rpartition("\n")[2] or "NVML does not answer"
                 yield Sample(trouble=f"{reason}; firstlight check --only gpu.responds says more")
         finally:
-            self.fleet_source = ""  # an Ansible inventory or a folder of collected reports
-        self._stuck = 0 if child.end(gently=False) is not None else child.pid
+            self._stuck = 0 if child.end(gently=False) is not None else child.pid
 
     def _recorded_sample(self) -> Sample:
         from agent.app import App

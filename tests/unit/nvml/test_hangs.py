@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import threading
+import time
 from typing import Any
 
 import pytest
 
+from agent.machine import nvml_probe
 from agent.machine.gpu import TIMEOUT_S, observe_gpus
 from agent.machine.local import LocalMachine
 from agent.machine.nvml_probe import DEADLINE_S
@@ -90,6 +94,16 @@ def test_the_asking_process_itself_keeps_no_zombie_and_no_thread(stand_in: Stand
         assert observe_gpus(_Hasty()).hung_in == "nvmlDeviceGetName of GPU 0"
     assert len(os.listdir("/proc/self/task")) == threads
     assert zombies_of(os.getpid()) == []
+    assert wait_until(lambda: states(str(stand_in.profile)) == {})
+
+
+def test_a_probe_that_is_killed_takes_the_one_that_hangs_with_it(stand_in: StandIn) -> None:
+    stand_in.use("a100x4").add("hang.nvmlDeviceGetName = -1")
+    words = [sys.executable, "-I", nvml_probe.__file__, "600"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, env={**os.environ, **stand_in.environment}) as probe:
+        assert wait_until(lambda: len(states(str(stand_in.profile))) == 2, START_S)
+        time.sleep(0.5)  # for the child to have said with whom it wants to die
+        probe.kill()
     assert wait_until(lambda: states(str(stand_in.profile)) == {})
 
 
