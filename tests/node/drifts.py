@@ -42,14 +42,15 @@ CONTAINER = (
           "printf '[Slice]\\nMemoryMax=1G\\nMemoryHigh=512M\\n' >/etc/systemd/system/ai.slice.d/99-lab.conf; "
           "systemctl daemon-reload", "system.slice"),
     Drift("slice deleted", "rm -r /etc/systemd/system/ai.slice*; systemctl daemon-reload", "system.slice"),
-    Drift("upgrade blacklist gone", "rm /etc/apt/apt.conf.d/60-firstlight", "system.unattended-upgrades"),
+    Drift("upgrade blacklist gone", "sed -i '/Blacklist/,/};/d' /etc/apt/apt.conf.d/60-firstlight",
+          "system.unattended-upgrades"),
     Drift("package removed", "dpkg -r --force-depends fio >/dev/null", "system.packages"),
     Drift("package half configured",
           "sed -i '/^Package: rsync$/,/^$/s/^Status: .*/Status: install ok half-configured/' /var/lib/dpkg/status",
           "system.dpkg-audit"),
     Drift("package cut off while it was unpacked",
-          "rm /usr/share/zoneinfo/CET; sed -i '/^Package: tzdata$/,/^$/s/^Status: .*/Status: install reinstreq "
-          "half-installed/' /var/lib/dpkg/status", "system.dpkg-audit"),
+          "rm /usr/share/zoneinfo/Europe/Paris; sed -i '/^Package: tzdata$/,/^$/s/^Status: .*/Status: install "
+          "reinstreq half-installed/' /var/lib/dpkg/status", "system.dpkg-audit"),
     Drift("backup timer switched off", "systemctl disable -q --now firstlight-backup-models.timer",
           "system.backup-timers"),
     Drift("backup unit deleted", "systemctl stop firstlight-backup-models.timer; "

@@ -6,27 +6,35 @@ import contextlib
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BODY = json.dumps({"errors": [{"code": "TOOMANYREQUESTS", "message": "pull rate limit of the bed"}]}).encode()
 
 
 class Limiter:
-    """Refuses the next `left` downloads of layers; `refused` are those it did."""
+    """Refuses the next `left` downloads of blobs but `spared`; `refused` are those it did.
 
-    def __init__(self, target: int, left: int) -> None:
+    The engine itself asks again for a layer, and never for a configuration.
+    """
+
+    def __init__(self, target: int, left: int, spared: Sequence[str] = ()) -> None:
         self.target, self.left, self.refused, self.port = target, left, 0, 0
+        self.spared = frozenset(spared)
+
+    def refuses(self, path: str) -> bool:
+        """Return whether a download is refused."""
+        return self.left > 0 and "/blobs/" in path and path.rpartition("/")[2] not in self.spared
 
 
 @contextlib.contextmanager
-def running_limiter(target: int, left: int) -> Iterator[Limiter]:
+def running_limiter(target: int, left: int, spared: Sequence[str] = ()) -> Iterator[Limiter]:
     """Start it before a port of this machine; it is stopped at the end."""
-    limiter = Limiter(target, left)
+    limiter = Limiter(target, left, spared)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if self.command == "GET" and "/blobs/" in self.path and limiter.left > 0:
+            if self.command == "GET" and limiter.refuses(self.path):
                 limiter.left -= 1
                 limiter.refused += 1
                 return self._say(429, {"Content-Type": "application/json", "Retry-After": "1"}, BODY)

@@ -26,8 +26,9 @@ def test_a_limit_that_passes_is_waited_for(
     stock: Stock, clean_engine: Engine, firstlight: Firstlight, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agent.images.pulling.PAUSES_S", (0.1, 0.1))
-    stock.registry.push_index("bed/limited", "1", {CPU: stock.registry.push_image("bed/limited", "image", CPU)})
-    with running_limiter(stock.registry.port, 1) as limiter:
+    image = stock.registry.push_image("bed/limited", "image", CPU)
+    stock.registry.push_index("bed/limited", "1", {CPU: image})
+    with running_limiter(stock.registry.port, 1, image.layers) as limiter:
         code, [row] = firstlight("pull", f"127.0.0.1:{limiter.port}/bed/limited:1")
     assert (code, row["outcome"], limiter.refused) == (0, "pulled", 1), row
     assert row["attempts"] == 2
