@@ -5,6 +5,7 @@ Everything is made when it is first asked for, so a command pays only for what i
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from agent.model.finding import CheckRun, Report
     from agent.model.gpu import Graphics
     from agent.model.hardware import Hardware
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
     from agent.smoke.session import Session
     from agent.state.history import History
     from agent.state.jobs import JobHistory
@@ -86,8 +87,23 @@ class App:
 
     @functools.cached_property
     def resolved(self) -> ResolvedProfile:
-        """The chosen profile, sized for this machine."""
-        from agent.model.profile import resolve
+        """The chosen profile, sized for this machine; as it was resolved last time when nothing speaks against it."""
+        if self.recording is not None:
+            return self._resolve()
+        from agent.config.kept import KeptProfile
+        from agent.state.folder import state_folder
+
+        kept = KeptProfile(state_folder() / "profile.json", _replace_file)
+        found = kept.find(self.hardware, self._wanted)
+        if found is not None:
+            return found
+        resolved = self._resolve()
+        with contextlib.suppress(StateError):  # who may not write there resolves it each time
+            kept.keep(resolved, self.choice.loaded.files)
+        return resolved
+
+    def _resolve(self) -> ResolvedProfile:
+        from agent.model.resolved import resolve
 
         loaded = self.choice.loaded
         return resolve(loaded.profile, self.hardware.memory_bytes, loaded.digest)
@@ -118,10 +134,11 @@ class App:
 
     def expected(self, check: Check[Any]) -> dict[str, Any]:
         """Return the profile's values of the role that repairs a check; empty when a person must."""
+        from agent.model.resolved import data_of
         from agent.provision.variables import sections
 
         section = sections(self.resolved).get(check.remedy.role or "")
-        return section.model_dump(mode="json") if section is not None else {}
+        return data_of(section) if section is not None else {}
 
     def checks(self, only: Sequence[str] = ()) -> dict[str, Check[Any]]:
         """Return the checks by id, or those that `only` names by id or area. Raises UsageError."""
@@ -199,11 +216,13 @@ class App:
 
         `settings` are the other fields of Session. Raises ProfileError for a choice that cannot be.
         """
+        from agent.model.profile import Smoke
+        from agent.model.resolved import data_of, held
         from agent.smoke.session import Session
 
-        smoke = type(self.resolved.profile.smoke).model_validate(
-            self.resolved.profile.smoke.model_dump() | {key: value for key, value in choices.items() if value}
-        )
+        smoke = held(Smoke.model_validate(
+            data_of(self.resolved.profile.smoke) | {key: value for key, value in choices.items() if value}
+        ))
         return Session(self.machine, self.resolved, smoke, self.hardware.hostname, history, **settings)
 
     def history(self) -> History:
@@ -269,6 +288,12 @@ class App:
         self.graphics  # noqa: B018 - so that the recording can tell them
         self.drift.fingerprint  # noqa: B018 - so that a recording can be looked at for drift
         _, results = self.observe(self.checks(), level=level, record=True)
-        profile = self.resolved.profile.model_dump(mode="json", by_alias=True)
+        profile = self.choice.loaded.profile.model_dump(mode="json", by_alias=True)
         answers = merge_answers(remembered.answers, results.answers)
         return Recording(remembered.clock(), self.hardware.hostname, answers, profile)
+
+
+def _replace_file(file: Path, text: str) -> None:
+    from agent.state.atomic import write_atomic
+
+    write_atomic(file, text, 0o600)

@@ -17,7 +17,7 @@ from agent.model.verdict import Verdict
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 Seen = TypeVar("Seen")
 

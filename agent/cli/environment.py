@@ -81,12 +81,12 @@ def _names() -> Fact:
 
 
 def _data() -> Fact:
-    from agent.config import layers, profiles
+    from agent.config import files, profiles
 
     try:
         site = resources.playbooks() / "site.yml"
         site.read_bytes()
-        names = [profiles.load(name).profile.name for name in layers.named_files()]
+        names = [profiles.load(name).profile.name for name in files.named_files()]
     except FirstlightError as error:
         return Fact("shipped data", Verdict.FAIL, error.message, error.hint)
     except OSError as error:

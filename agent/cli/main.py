@@ -11,7 +11,6 @@ import importlib
 import os
 import sys
 from itertools import pairwise
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from agent import __version__
@@ -20,7 +19,7 @@ from agent.model.verdict import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
+    from types import ModuleType, TracebackType
 
 COMMANDS = (
     ("tui", "look at this machine, explain and repair it, in the terminal"),
@@ -45,7 +44,6 @@ COMMANDS = (
     ("doctor", "look whether Firstlight itself is in working order"),
 )
 ANYWHERE = ("--debug", "--no-color")
-_PLUGIN_LOADER = "pydantic.plugin._loader"
 EXIT_INTERRUPTED, EXIT_PIPE_CLOSED = 130, 141
 GARBAGE_EVERY = 50_000  # objects; Python's own 700 has a start of 30,000 objects looked through sixty times
 
@@ -53,7 +51,7 @@ GARBAGE_EVERY = 50_000  # objects; Python's own 700 has a start of 30,000 object
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    _leave_plugins_out()
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for plugins costs a start 30 ms
     debug = "--debug" in words
     as_json = _asks_for_json(words)
     if argv is not None:
@@ -65,27 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(words, as_json=as_json, debug=debug)
     finally:
         gc.freeze()  # the process ends: what it held is not searched for garbage once more, a sixth of a short command
-
-
-def _leave_plugins_out() -> None:
-    """Keep pydantic from looking for plugins, of which we want none, and from importing what it looks with.
-
-    The look through every installed distribution costs 30 ms, the imports (importlib.metadata, email, zipfile) a
-    tenth of a start. Whatever else is wanted of pydantic's module is given by the real one.
-    """
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    if os.environ["PYDANTIC_DISABLE_PLUGINS"] != "__all__" or _PLUGIN_LOADER in sys.modules:
-        return
-    stand_in = ModuleType(_PLUGIN_LOADER)
-
-    def load(name: str) -> object:
-        if name.startswith("__"):  # the import system asks whether it is a package
-            raise AttributeError(name)
-        sys.modules.pop(_PLUGIN_LOADER)
-        return getattr(importlib.import_module(_PLUGIN_LOADER), name)
-
-    stand_in.__dict__.update(get_plugins=tuple, __getattr__=load)
-    sys.modules[_PLUGIN_LOADER] = stand_in
 
 
 def _run(words: list[str], *, as_json: bool, debug: bool) -> int:

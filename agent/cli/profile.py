@@ -53,11 +53,11 @@ def _print(args: argparse.Namespace, data: object, text: str) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     from agent.app import App
-    from agent.config import layers, profiles
+    from agent.config import files, profiles
 
     fits = profiles.fits(App().hardware)
     rows = []
-    for name, file in layers.named_files().items():
+    for name, file in files.named_files().items():
         loaded, fit = profiles.load(name), fits.get(name)
         says = (
             "only extended by others"
@@ -103,11 +103,11 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _validate(args: argparse.Namespace) -> int:
-    from agent.config import layers, profiles
+    from agent.config import files, profiles
     from agent.model.errors import ProfileError
 
-    site = layers.site_file()
-    which = args.which or [*layers.named_files(), *([str(site)] if layers.there_is(site) else [])]
+    site = files.site_file()
+    which = args.which or [*files.named_files(), *([str(site)] if files.there_is(site) else [])]
     faults, rows = [], []
     for name in which:
         try:
@@ -136,7 +136,7 @@ def _schema(args: argparse.Namespace) -> int:
 
 def _init(args: argparse.Namespace) -> int:
     from agent.app import App
-    from agent.config import layers, profiles
+    from agent.config import files, profiles
     from agent.config.starter import render_starter
     from agent.state.atomic import write_atomic
     from agent.state.folder import make_folder
@@ -148,7 +148,7 @@ def _init(args: argparse.Namespace) -> int:
     if args.file == Path("-"):
         sys.stdout.write(text)
         return 0
-    file = args.file or layers.site_file()
+    file = args.file or files.site_file()
     make_folder(file.parent, mode=0o755)
     write_atomic(file, text, replace=False)
     sys.stdout.write(f"{file} is written; nothing else was changed\nnext: firstlight plan\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from agent.config import layers
+from agent.config import files, layers
 from agent.config.matching import Fit, find_best, judge_fit
 from agent.config.source import KeyPath, Place, load_source
 from agent.config.validation import explained, load_profile
@@ -44,7 +44,7 @@ class Choice:
 
 def load(name_or_file: str) -> LoadedProfile:
     """Return a profile by name or file, exactly as it is written (no site settings). Raises ProfileError."""
-    return load_merged(layers.load_file(name_or_file))
+    return load_merged(files.load_file(name_or_file))
 
 
 def load_merged(file: Path, parent: Path | None = None) -> LoadedProfile:
@@ -83,7 +83,7 @@ def digest_of(profile: Profile) -> str:
 def fits(hardware: Hardware) -> dict[str, Fit]:
     """Return how each profile with a `match` fits this machine, by name."""
     found: dict[str, Fit] = {}
-    for name, file in layers.named_files().items():
+    for name, file in files.named_files().items():
         source = load_source(file)
         if "match" not in source.data:
             continue
@@ -103,8 +103,8 @@ def choose(hardware: Hardware, name_or_file: str | None = None, *, use_site: boo
     profile that fits. A profile named by the caller is taken as it is. Raises ProfileError when nothing fits.
     `use_site=False`: the machine is another one (a recording), so this site's file says nothing about it.
     """
-    site = layers.site_file()
-    with_site = use_site and layers.there_is(site)
+    site = files.site_file()
+    with_site = use_site and files.there_is(site)
     if name_or_file is not None:
         without = f"; {site} is not used" if with_site else ""
         return Choice(load(name_or_file), f"named by --profile{without}")
@@ -113,7 +113,7 @@ def choose(hardware: Hardware, name_or_file: str | None = None, *, use_site: boo
         return Choice(load_merged(site), f"{site} extends {settled}")
     candidates = fits(hardware)
     best = _best(candidates)
-    chosen = layers.named_files()[best.name]
+    chosen = files.named_files()[best.name]
     loaded = load_merged(site, chosen) if with_site else load_merged(chosen)
     over = f"; {site} is laid over it" if with_site else ""
     return Choice(
@@ -128,9 +128,9 @@ def load_best(hardware: Hardware) -> str:
 
 def load_any(name_or_file: str) -> LoadedProfile:
     """Return a profile as `load` does; the site's file, when it extends nothing, is laid over the common profile."""
-    file = layers.load_file(name_or_file)
-    bare = file == layers.site_file() and "extends" not in load_source(file).data
-    return load_merged(file, layers.named_files()["common"] if bare else None)
+    file = files.load_file(name_or_file)
+    bare = file == files.site_file() and "extends" not in load_source(file).data
+    return load_merged(file, files.named_files()["common"] if bare else None)
 
 
 def _best(candidates: dict[str, Fit]) -> Fit:

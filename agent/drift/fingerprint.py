@@ -11,7 +11,7 @@ from agent.model.errors import Missing, Unobservable
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.model.hardware import Hardware
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 def observe_name(machine: Machine, hardware: Hardware, resolved: ResolvedProfile) -> Fingerprint:

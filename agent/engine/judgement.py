@@ -13,7 +13,7 @@ from agent.model.verdict import Verdict
 if TYPE_CHECKING:
     from agent.check import Check
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 _NOTHING = Remedy()
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.recording import Answer, Question
     from agent.model.finding import CheckRun
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agent.images.reference import Reference
     from agent.machine.api import Machine
     from agent.model.hardware import Hardware
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 DATA_ROOT = "/var/lib/docker"
 

@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.model.resolved import data_of
+
 if TYPE_CHECKING:
     from agent.model.hardware import Hardware
-    from agent.model.profile import ResolvedProfile, Section
+    from agent.model.profile import Section
+    from agent.model.resolved import ResolvedProfile
 
 GB10 = "2e12"  # PCI device id; an older pci.ids has no name for it
 ROLES = ("base", "sysctl", "limits", "slice", "swap", "data_disks", "driver", "fabric_manager", "cuda", "cudnn",
@@ -39,7 +42,7 @@ def role_variables(
     variables: dict[str, Any] = {
         f"{role}_{name}": value
         for role, section in sections(resolved).items()
-        for name, value in section.model_dump(mode="json").items()
+        for name, value in data_of(section).items()
     }
     for gone in ("swap_size", "slice_memory_high_percent", "slice_memory_max_percent"):
         del variables[gone]

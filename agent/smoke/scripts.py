@@ -9,6 +9,7 @@ from agent import resources
 from agent.check import Outcome, failed, not_applicable, passed, unknown, warned
 from agent.model.errors import Unobservable
 from agent.model.finding import Evidence, Remedy
+from agent.model.resolved import with_values
 from agent.smoke.busy import find_work
 from agent.smoke.document import figures_of, find_document, judge_broken, judge_criteria
 from agent.smoke.execution import new_name, run_bounded
@@ -149,7 +150,7 @@ def run_nvcc(session: Session) -> list[JobResult]:
         return [JobResult(not_applicable("there is no NVIDIA GPU to run a kernel on"))]
     if not session.allow_busy and (work := next(filter(None, (find_work(gpu, session.machine) for gpu in gpus)), "")):
         return [JobResult(unknown(sentence(work)))]
-    local = session.smoke.model_copy(update={"python": "/bin/sh"})
+    local = with_values(session.smoke, python="/bin/sh")
     try:
         place = choose_place(session.machine, local, session.smoke.cuda_image, has_gpu=True)
     except Unobservable as error:

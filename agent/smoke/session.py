@@ -15,7 +15,8 @@ from agent.smoke.load import Load
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.model.gpu import Gpu
-    from agent.model.profile import ResolvedProfile, Smoke
+    from agent.model.profile import Smoke
+    from agent.model.resolved import ResolvedProfile
     from agent.state.jobs import JobHistory
 
 MEMORY_SHARE = 0.75

@@ -10,6 +10,7 @@ from agent.machine.docker_images import observe_gpu_containers
 from agent.matrix.explanation import explain_text
 from agent.model.errors import Missing, Unobservable
 from agent.model.finding import Evidence, Remedy
+from agent.model.resolved import with_values
 from agent.smoke.document import last_lines
 from agent.smoke.execution import new_name, run_bounded
 from agent.smoke.places import choose_place, launch
@@ -64,7 +65,7 @@ def run_container(session: Session) -> list[JobResult]:
     """Start a container with all GPUs and ask nvidia-smi there; then ask in every running container with GPUs."""
     if not session.cards.pci:
         return [JobResult(not_applicable("there is no NVIDIA GPU to give to a container"))]
-    always = session.smoke.model_copy(update={"place": "container"})
+    always = with_values(session.smoke, place="container")
     image = session.smoke.cuda_image or session.smoke.image
     expected = {gpu.uuid for gpu in session.gpus if gpu.uuid}
     results = []

@@ -14,7 +14,7 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 RELOAD_ARGV = ("systemctl", "show", "--timestamp=unix", "--property=UnitsLoadTimestamp")
 MAJOR = 195  # of /dev/nvidia*, fixed in the kernel's list of devices

@@ -18,7 +18,7 @@ from agent.model.units import format_size
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 UNBOUNDED = "json-file"  # the one driver that keeps everything on this disk unless told otherwise
 

@@ -13,7 +13,7 @@ from agent.model.units import format_size
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 POOR = {
     "vfs": "copies every layer in full: a 20 GB image takes 20 GB again for each layer and container",

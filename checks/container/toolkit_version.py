@@ -11,7 +11,8 @@ from agent.model.finding import Evidence, Remedy
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.apt import Package
-    from agent.model.profile import ContainerToolkit, ResolvedProfile
+    from agent.model.profile import ContainerToolkit
+    from agent.model.resolved import ResolvedProfile
 
 # CVE: the first version without it. Source: NVIDIA's security bulletins 5582, 5616, 5659 and 5850.
 FIXED = {

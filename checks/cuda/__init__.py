@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from agent.model.finding import Remedy
 
 if TYPE_CHECKING:
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 NO_GPU = "There is no NVIDIA GPU on the PCI bus."
 NONE_ASKED = "No CUDA toolkit is installed, and the profile asks for none; containers and wheels bring their own."

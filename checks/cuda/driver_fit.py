@@ -19,7 +19,7 @@ from checks.cuda import NO_GPU, repair
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.matrix.verdicts import Verdict
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from checks.cuda import NO_GPU
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.model.hardware import PciGpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 INDEX = "https://download.pytorch.org/whl"
 

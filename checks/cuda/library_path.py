@@ -15,7 +15,7 @@ from checks.cuda import NO_GPU
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 DRIVER_LIBRARY = "libcuda.so.1"
 

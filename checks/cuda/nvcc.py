@@ -16,7 +16,7 @@ from checks.cuda import NONE_ASKED, repair
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.cuda import Toolkit
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 @dataclass(frozen=True, slots=True)

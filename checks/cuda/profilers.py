@@ -14,7 +14,7 @@ from checks.cuda import repair
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 NAME = re.compile(r"nsight-systems(?:-cli)?(?:-[\d.]+)?")
 PARAMETERS = "/proc/driver/nvidia/params"

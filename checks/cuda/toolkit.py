@@ -12,7 +12,7 @@ from checks.cuda import NONE_ASKED, repair
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 def observe(machine: Machine, profile: ResolvedProfile) -> Toolkits:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.secure_boot import Trust
     from agent.model.hardware import PciGpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 NO_GPU = "There is no NVIDIA GPU on the PCI bus."
 VENDOR = ("Update the system the vendor's way (DGX Dashboard, or apt full-upgrade and fwupdmgr).",)

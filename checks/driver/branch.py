@@ -12,7 +12,7 @@ from checks.driver import Site, installed_version, observe_site, parts, repair, 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.matrix.rows import Driver
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 def observe(machine: Machine, profile: ResolvedProfile) -> Site:

@@ -13,7 +13,7 @@ from checks.driver import Site, observe_site, without_driver
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 EVERYBODY = 0o006
 PARAMETERS = "/proc/driver/nvidia/params"

@@ -14,7 +14,7 @@ from checks.driver import NO_GPU, REBOOT, Site, does_not_build, modules_of, obse
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.driver import DriverState
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 @dataclass(frozen=True, slots=True)

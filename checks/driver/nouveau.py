@@ -13,7 +13,7 @@ from checks.driver import Site, observe_site, repair
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 @dataclass(frozen=True, slots=True)

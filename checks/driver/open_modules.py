@@ -10,7 +10,7 @@ from checks.driver import Site, find_card, observe_site, parts, repair, without_
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 TAKES = {"required": "open", "unsupported": "proprietary"}
 OTHER = {"open": "proprietary", "proprietary": "open"}

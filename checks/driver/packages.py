@@ -20,7 +20,7 @@ from checks.driver import Site, observe_site, repair, without_driver
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.apt import Package
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 # What must be of the module's version: modules, CUDA and NVML libraries, nvidia-smi. Compat and legacy are others.
 CORE = re.compile(r"libcuda1|libnvidia-ml1|nvidia-smi|libnvidia-compute(-\d+.*)?|"

@@ -13,7 +13,7 @@ from checks.driver import Site, observe_site, repair, without_driver
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 UNIT = "nvidia-persistenced.service"
 OFF = "--no-persistence-mode"

@@ -15,7 +15,7 @@ from checks.driver import Site, find_card, installed_version, observe_site, repa
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.matrix.subject import Subject
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 def observe(machine: Machine, profile: ResolvedProfile) -> Site:

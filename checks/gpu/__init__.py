@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 BUSY_PERCENT, LOW = 90, 0.5  # share of the maximum clock: healthy GB10 2400 of 3003 MHz under load, stuck ones 500-850
 COMPUTE_STATES = (0, 1, 2)  # GeForce computes in P2

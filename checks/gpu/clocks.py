@@ -11,7 +11,7 @@ from checks.gpu import BUSY_PERCENT, COMPUTE_STATES, HELD_DOWN, LOW, each_gpu, o
 if TYPE_CHECKING:
     from agent.machine.gpu import Cards
     from agent.model.gpu import Gpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 def judge(seen: Cards, profile: ResolvedProfile) -> list[Outcome]:

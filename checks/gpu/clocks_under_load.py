@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.gpu import Cards
     from agent.model.gpu import Gpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 LOAD_S = 9.0
 TRUST_BELOW_PERCENT = 10

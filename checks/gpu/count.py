@@ -10,7 +10,7 @@ from checks.gpu import NO_GPU, observe
 
 if TYPE_CHECKING:
     from agent.machine.gpu import Cards
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 

@@ -12,7 +12,7 @@ from checks.gpu import each_gpu, observe, shown, unanswered
 if TYPE_CHECKING:
     from agent.machine.gpu import Cards
     from agent.model.gpu import Gpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 # Cards for work whose results count; on GeForce and workstation cards ECC off is the default and a choice.

@@ -16,7 +16,7 @@ from checks.gpu import NO_GPU
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 UNIT = "nvidia-fabricmanager.service"
 NOT_NEEDED = "There is no NVSwitch on this machine: its GPUs need no fabric manager."

@@ -12,7 +12,7 @@ from checks.gpu import each_gpu, observe, shown
 if TYPE_CHECKING:
     from agent.machine.gpu import Cards
     from agent.model.gpu import Gpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.gpu import Cards
     from agent.model.gpu import Gpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 WARN_FREE, FAIL_FREE = 0.05, 0.02  # share of unified memory: below, the whole machine is in danger
 

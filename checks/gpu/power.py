@@ -12,7 +12,7 @@ from checks.gpu import each_gpu, observe, shown, unanswered
 if TYPE_CHECKING:
     from agent.machine.gpu import Cards
     from agent.model.gpu import Gpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 LOW = 0.6  # share of the default limit; tuning for efficiency seldom goes below

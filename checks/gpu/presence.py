@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.gpu import Cards
     from agent.model.hardware import PciGpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from checks.gpu import each_gpu, observe, shown, unanswered
 if TYPE_CHECKING:
     from agent.machine.gpu import Cards
     from agent.model.gpu import Gpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 NONE = 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.gpu import Cards
     from agent.model.gpu import Gpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 NOT_READY = 27
 

@@ -18,7 +18,7 @@ from checks.gpu import NO_GPU
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.model.hardware import PciGpu
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 BURST_S = 60.0
 PLUGIN = "NVIDIA's Kubernetes plugin"

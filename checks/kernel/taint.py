@@ -11,7 +11,7 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 PATH = "/proc/sys/kernel/tainted"
 # Bits of Documentation/admin-guide/tainted-kernels.rst that mean damage. The rest (proprietary, out-of-tree,

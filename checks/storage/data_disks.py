@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agent.machine.api import Machine
-    from agent.model.profile import DataDisk, ResolvedProfile
+    from agent.model.profile import DataDisk
+    from agent.model.resolved import ResolvedProfile
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from agent.model.units import format_size
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine, Space
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import DataDisk, ResolvedProfile
+    from agent.model.profile import DataDisk
+    from agent.model.resolved import ResolvedProfile
 
 
 def observe(machine: Machine, profile: ResolvedProfile) -> tuple[FstabEntry, ...] | None:

@@ -11,7 +11,7 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine, Space
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 # These make inodes as they need them: where they run out of inodes they have run out of space.

@@ -12,7 +12,7 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 # Critical Warning bits, NVM Express Base Specification 2.0, figure 207.
 WARNINGS = ("spare blocks run low", "too hot or too cold", "reliability degraded by media errors",

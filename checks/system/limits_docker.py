@@ -13,7 +13,7 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 # Docker inherits systemd's limit when it starts: a daemon older than the limit keeps the old one.
 RESTART = Remedy(steps=("Wait until no container runs.", "`systemctl restart docker`."))

@@ -12,7 +12,7 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 COMMON = "common-session"  # included by all the others
 SERVICES = ("login", "sshd", "su", COMMON)

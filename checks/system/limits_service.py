@@ -11,7 +11,8 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import Limits, ResolvedProfile
+    from agent.model.profile import Limits
+    from agent.model.resolved import ResolvedProfile
 
 HARD, SOFT, LOCKED = "DefaultLimitNOFILE", "DefaultLimitNOFILESoft", "DefaultLimitMEMLOCK"
 MANAGERS = {"system": "services", "user": "services of users"}

@@ -13,7 +13,7 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 # The account that is sure to exist and to own nothing; `su` opens a PAM session for it as a login does.
 ARGV = ("su", "-s", "/bin/sh", "nobody", "-c", "ulimit -Sn; ulimit -Hn")

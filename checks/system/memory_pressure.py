@@ -13,7 +13,7 @@ from agent.model.units import format_size
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 PRESSURE = "/proc/pressure/memory"
 WARN_AVAILABLE, FAIL_AVAILABLE = 0.05, 0.02  # share of all memory

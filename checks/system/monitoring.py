@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agent.machine.api import Machine
-    from agent.model.profile import Monitoring, ResolvedProfile
+    from agent.model.profile import Monitoring
+    from agent.model.resolved import ResolvedProfile
 
 OURS, UNITS, GRAFANA = "/etc/prometheus/firstlight", "/etc/systemd/system", "/etc/grafana"
 CONFIG = f"{OURS}/prometheus.yml"

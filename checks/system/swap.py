@@ -12,7 +12,7 @@ from agent.model.units import format_size
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 ENOUGH = 0.9  # an adopted area a little smaller than the rule's size is left as it is
 

@@ -11,7 +11,7 @@ from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 SERVICES = ("systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntpsec.service", "ntp.service")
 STAMP = "/run/systemd/timesync/synchronized"

@@ -11,7 +11,7 @@ from agent.model.units import format_size
 
 if TYPE_CHECKING:
     from agent.machine.api import Machine
-    from agent.model.profile import ResolvedProfile
+    from agent.model.resolved import ResolvedProfile
 
 
 def observe(machine: Machine, profile: ResolvedProfile) -> Properties | None:

@@ -86,8 +86,7 @@ def find_gcm() -> str | None:
 def commands(gcm: str | None, gpus: int, folder: str) -> dict[str, list[str]]:
     """Return what is compared, by name."""
     python = sys.executable
-    check = [python, "-m", "tests.benchmarks.planted", "check", "--level", "quick", "--no-save", "--profile",
-             f"{folder}/bench.yml", "-o", "json", "--only"]
+    check = [python, "-m", "tests.benchmarks.planted", "check", "--level", "quick", "--no-save", "-o", "json", "--only"]
     found = {
         "python3 -c pass": [python, "-c", "pass"],
         "firstlight check --only kernel.taint": [*check, "kernel.taint"],
@@ -107,9 +106,11 @@ def compare(profile: str, gpus: int, gcm: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         stand_in = StandIn(Path(folder)).use(profile)
         plant(Path(folder) / "root", tree(profile))
-        (Path(folder) / "bench.yml").write_text(PROFILE)
+        (Path(folder) / "profile.yml").write_text(PROFILE)
+        (Path(folder) / "state").mkdir()
         environment = {**os.environ, **stand_in.environment, "LD_LIBRARY_PATH": str(stand_in.folder),
-                       "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "FIRSTLIGHT_BENCH_ROOT": f"{folder}/root"}
+                       "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "FIRSTLIGHT_BENCH_ROOT": f"{folder}/root",
+                       "FIRSTLIGHT_CONFIG": folder, "FIRSTLIGHT_STATE": f"{folder}/state"}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
         told = commands(gcm, gpus, folder)
         answer = subprocess.run(told[OURS], capture_output=True, text=True, env=environment, check=False).stdout

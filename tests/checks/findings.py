@@ -10,7 +10,8 @@ from agent.engine.judgement import run_check
 from agent.machine.api import Machine
 from agent.model.errors import Unobservable
 from agent.model.finding import Finding
-from agent.model.profile import Profile, ResolvedProfile, resolve
+from agent.model.profile import Profile
+from agent.model.resolved import ResolvedProfile, resolve
 from agent.model.units import GIB
 
 MEMORY_BYTES = 32 * GIB

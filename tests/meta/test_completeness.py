@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agent.model.profile import ResolvedProfile  # noqa: F401 - the model must be importable on its own
+from agent.model.resolved import ResolvedProfile  # noqa: F401 - the model must be importable on its own
 from agent.provision.variables import ROLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -8,7 +8,8 @@ from typing import Any
 from agent.machine.docker import DAEMON_JSON, INFO_ARGV, PID_FILE
 from agent.machine.systemd import UNITS, units_argv
 from agent.machine.toolkit import PACKAGES, PIN
-from agent.model.profile import Profile, ResolvedProfile, resolve
+from agent.model.profile import Profile
+from agent.model.resolved import ResolvedProfile, resolve
 from agent.model.units import GIB
 from tests.fixtures import FakeMachine, mode
 

@@ -17,7 +17,8 @@ from agent.machine.recorded import RecordedMachine
 from agent.machine.recording import Recording
 from agent.model.errors import Missing, Unobservable
 from agent.model.finding import Remedy
-from agent.model.profile import Profile, resolve
+from agent.model.profile import Profile
+from agent.model.resolved import resolve
 from agent.model.verdict import Verdict
 from tests.fixtures import NOW, FakeMachine
 from tests.processes import gone

@@ -15,7 +15,8 @@ from agent.machine.masking import mask_secrets, without_secrets
 from agent.machine.recorded import RecordedMachine, RecordingMachine
 from agent.machine.recording import Content, Recording
 from agent.machine.recording_file import recording_to_json
-from agent.model.profile import Profile, resolve
+from agent.model.profile import Profile
+from agent.model.resolved import resolve
 
 ACCOUNTS = "root:x:0:0:root:/root:/bin/bash\nalice:x:1000:1000:Alice Liddell,,,:/home/alice:/bin/bash\n"
 PAGE = b"\x00\x80\x00\x10" + b"  WD-WX12A3456789"[:16]

@@ -10,10 +10,11 @@ import jsonschema
 import pytest
 
 from agent import resources
-from agent.config import layers, profiles
+from agent.config import files, profiles
 from agent.config.source import load_source
 from agent.config.starter import render_starter
-from agent.model.profile import Section, resolve
+from agent.model.profile import Section
+from agent.model.resolved import resolve
 from tests.unit.profiles.machines import BARE, GIB, NVME
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schema" / "profile.json"
@@ -50,7 +51,7 @@ def test_a_default_that_was_made_without_validation_is_what_validation_makes() -
 
 
 def test_nothing_else_is_shipped() -> None:
-    assert tuple(sorted(layers.named_files())) == NAMES
+    assert tuple(sorted(files.named_files())) == NAMES
 
 
 @pytest.mark.parametrize(("name", "swappiness"), [

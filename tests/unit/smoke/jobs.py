@@ -10,7 +10,8 @@ from typing import Any
 from agent.machine.gpu import Cards
 from agent.model.gpu import Gpu, GpuView
 from agent.model.hardware import PciGpu
-from agent.model.profile import Profile, resolve
+from agent.model.profile import Profile
+from agent.model.resolved import resolve
 from agent.model.units import GIB
 from agent.smoke.session import Session
 from agent.state.history import History
