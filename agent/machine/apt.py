@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,9 @@ def parse_status(text: str) -> dict[str, Package]:
     return packages
 
 
+_parsed = functools.lru_cache(maxsize=1)(parse_status)
+
+
 def _field(block: str, name: str) -> str:
     if block.startswith(f"{name}: "):
         start = len(name) + 2
@@ -59,8 +63,8 @@ def _field(block: str, name: str) -> str:
 
 
 def observe_packages(machine: Machine) -> dict[str, Package]:
-    """Return every package dpkg knows, by name. Raises Missing on a machine without dpkg."""
-    return parse_status(machine.read(STATUS_FILE, limit_bytes=_LIMIT_BYTES))
+    """Return every package dpkg knows, by name, not to be changed. Raises Missing on a machine without dpkg."""
+    return _parsed(machine.read(STATUS_FILE, limit_bytes=_LIMIT_BYTES))
 
 
 def installed(packages: dict[str, Package], name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Packages of driver, CUDA and cuDNN, found in dpkg's file without reading the rest of it."""
+"""Packages of driver, CUDA, cuDNN and profilers, found in dpkg's file without reading the rest of it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _LIMIT_BYTES = 64 << 20
 _SOURCES = "/etc/apt/sources.list.d"
 _PREFERENCES = "/etc/apt/preferences.d"
 NVIDIA_REPOSITORY = re.compile(r"^[^#\n]*developer\.download\.nvidia\.com/compute/cuda/repos", re.MULTILINE)
-_BLOCK = re.compile(r"^Package: (?=(?:lib)?(?:nvidia|cuda|cudnn)|linux-(?:modules|objects|signatures)-nvidia)",
-                    re.MULTILINE)
+_BLOCK = re.compile(
+    r"^Package: (?=(?:lib)?(?:nvidia|cuda|cudnn)|nsight-systems|linux-(?:modules|objects|signatures)-nvidia)",
+    re.MULTILINE,
+)
 _UPSTREAM = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)+)")
 
 

@@ -51,6 +51,7 @@ def _value(name: str, value: Any) -> Any:
     return value
 
 
+@functools.cache
 def _row(name: str) -> type[Any]:
     module, _, kind = name.partition(".")
     found: type[Any] = getattr(importlib.import_module(f"agent.matrix.{module}"), kind)

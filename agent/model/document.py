@@ -26,7 +26,8 @@ def counts(findings: Iterable[Finding]) -> dict[str, int]:
 def report_to_document(report: Report) -> dict[str, Any]:
     """Return the report as a JSON object, with counts and exit code for readers that want no more."""
     document = asdict(report)
-    document["runs"] = [{**asdict(run), "duration_s": round(run.duration_s, 4)} for run in report.runs]
+    for run in document["runs"]:
+        run["duration_s"] = round(run["duration_s"], 4)
     document["counts"] = counts(report.findings)
     document["exit_code"] = exit_code(finding.verdict for finding in report.findings)
     return document

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
-from agent.machine.apt import installed, observe_packages
+from agent.machine.nvidia_packages import observe_nvidia_packages
 from agent.model.errors import Missing
 from agent.model.finding import Evidence, Remedy
 from checks.cuda import repair
@@ -32,11 +32,10 @@ class Seen:
 def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     """Look into dpkg's file, and ask the loaded driver who may profile."""
     try:
-        packages = observe_packages(machine)
+        packages = observe_nvidia_packages(machine)
     except Missing:
         packages = {}
-    found = tuple((name, packages[name].version) for name in sorted(packages)
-                  if NAME.fullmatch(name) and installed(packages, name))
+    found = tuple((name, packages[name].version) for name in sorted(packages) if NAME.fullmatch(name))
     try:
         told = ADMIN_ONLY.search(machine.read(PARAMETERS))
     except Missing:
