@@ -238,10 +238,22 @@ class App:
             with self.history() as history:
                 if history.notice:
                     warn(history.notice)
-                return history.add_report(report)
+                number = history.add_report(report)
         except StateError as error:
             warn(f"the report is not kept: {error.message}")
             return None
+        self.tell_exporter(warn)
+        return number
+
+    def tell_exporter(self, warn: Callable[[str], None]) -> None:
+        """Let the exporter see what was kept, where one is installed; elsewhere it costs one question to the disk."""
+        from agent.state.folder import state_folder
+        from agent.systemd.publish import renew
+
+        try:
+            renew(state_folder())
+        except StateError as error:
+            warn(error.message)
 
     def service(self, every_s: float) -> Service:
         """Return the exporter over this machine's cards and history; of a recording, over its checks made once."""
@@ -259,7 +271,8 @@ class App:
         from agent.state.reading import Watcher
 
         hostname = self.machine.read("/proc/sys/kernel/hostname").strip()
-        kept = Measured(state_folder(), hostname)
+        watcher = Watcher(state_folder(), hostname)
+        kept = Measured(watcher)
 
         def measured(facts: Facts) -> Facts:
             looked = kept.open_drifts()
@@ -267,7 +280,7 @@ class App:
                 facts = with_drift(facts, *looked, ("profile", "baseline") if kept.has_baseline() else ("profile",))
             return with_smoke(facts, kept.newest_results())
 
-        return Service(LocalMachine, HistoryLook(Watcher(state_folder(), hostname), measured), every_s)
+        return Service(LocalMachine, HistoryLook(watcher, measured), every_s)
 
     @functools.cached_property
     def drift(self) -> DriftWatch:

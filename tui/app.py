@@ -131,6 +131,10 @@ class FirstlightApp(App[None]):
         else:
             self.exit()
 
+    def action_help_quit(self) -> None:
+        """Say how to leave: ctrl+c alone does not, it is how text is copied elsewhere."""
+        self.notify("q leaves; an apply goes on", timeout=4)
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Yield what the command palette offers."""
         yield from super().get_system_commands(screen)

@@ -17,7 +17,7 @@ from agent.model.plan import Change, Outcome, Plan, Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from agent.desk.values import Look, Sample
+    from agent.desk.values import Look, Proof, Sample
     from agent.model.finding import Report
     from agent.state.history import Entry
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Tell = Callable[[dict[str, Any]], None]
 
 FOLDER = Path(__file__).with_name("recordings")
+DAY_S = 86_400.0
 NAMES = ("server", "spark")
 TIMERS = (("check-quick", "in 4 min"), ("check-standard", "in 38 min"), ("drift", "tonight at 03:10"))
 
@@ -103,6 +104,20 @@ class DemoDesk(Desk):
     def entries(self, limit: int = 200) -> list[Entry]:
         """Return the reports of this demo, newest first."""
         return [entry for entry, _ in reversed(self._kept)][:limit]
+
+    def proofs(self, hostname: str) -> list[Proof]:
+        """Return the played results of smoke jobs: one a day."""
+        from agent.desk.values import Proof
+        from agent.model.job import JobLine
+
+        found = []
+        for told in json.loads((FOLDER / f"{self._name}.proofs.json").read_text(encoding="utf-8")):
+            days = told["days"]
+            lines = [JobLine(hostname, told["job"], told["subject"], "", told["last"] - DAY_S * (len(days) - number),
+                             60.0, "pass" if number < len(days) else told["verdict"], figures, {})
+                     for number, figures in enumerate(days, 1)]
+            found.append(Proof(told["job"], told["subject"], tuple(lines), days[0]))
+        return found
 
     def report(self, number: int) -> Report:
         """Return one of them."""

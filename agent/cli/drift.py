@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         return _accept(app, args)
     report = _looked(app, args)
     if not args.no_save and app.recording is None:
-        _tell_exporter()
+        app.tell_exporter(terminal.warn)
     if args.since is not None:
         return _since(app, args, report)
     if args.output == "json":
@@ -66,18 +66,6 @@ def run(args: argparse.Namespace) -> int:
 
         sys.stdout.write(render_drift(report))
     return code_of(report)
-
-
-def _tell_exporter() -> None:
-    """Let the exporter see what was kept, where one is installed."""
-    from agent.model.errors import StateError
-    from agent.state.folder import state_folder
-    from agent.systemd.publish import renew
-
-    try:
-        renew(state_folder())
-    except StateError as error:
-        terminal.warn(error.message)
 
 
 def _looked(app: App, args: argparse.Namespace) -> DriftReport:
@@ -113,6 +101,7 @@ def _accept(app: App, args: argparse.Namespace) -> int:
     if not args.accept.strip():
         raise UsageError("drift: --accept needs a reason", "say why the machine is right as it is")
     baseline = app.drift.accept(args.accept.strip(), _who(), areas)
+    app.tell_exporter(terminal.warn)
     count = sum(map(len, baseline.fingerprint.facts.values()))
     sys.stdout.write(f"{baseline.fingerprint.machine}: {count} facts are the baseline now\n")
     for area, reason in baseline.fingerprint.unread.items():

@@ -59,6 +59,7 @@ def applied(app: App, job: Job) -> Run:
     try:
         with app.history() as history:
             history.add_run(run, app.hardware.hostname)
+        app.tell_exporter(terminal.warn)
     except StateError as error:
         terminal.warn(f"the run is not kept in the history: {error.message}")
     return run

@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         progress.clear()
         if history is not None:
             history.close()
+            app.tell_exporter(terminal.warn)
     _print(report, results, args)
     return code_of(report, args)
 

@@ -141,21 +141,15 @@ def _look_for_drift(app: App) -> int:
     from agent.watch import BASELINE, PROFILE
 
     report = app.drift.look(against=(PROFILE, BASELINE), warn=terminal.warn)
+    app.tell_exporter(terminal.warn)
     _tell(journal.drift_lines(report))
     return drift_code(report)
 
 
 def _tell(lines: Iterable[dict[str, str]]) -> None:
-    """Let the exporter see what was kept, and write the lines to the journal; to stderr where there is none."""
-    from agent.model.errors import StateError
-    from agent.state.folder import state_folder
+    """Write the lines to the journal; to stderr where there is none."""
     from agent.systemd import journal
-    from agent.systemd.publish import publish
 
-    try:
-        publish(state_folder())
-    except StateError as error:
-        terminal.warn(error.message)
     for fields in lines:
         if not journal.send(fields):
             print(fields["MESSAGE"], file=sys.stderr)

@@ -162,6 +162,8 @@ def _drift(app: App, request: dict[str, Any], say: Say) -> None:
 
     seen = app.drift.look(against=(PROFILE, BASELINE), save=app.recording is None,
                           warn=lambda text: say(event="say", text=text))
+    if app.recording is None:
+        app.tell_exporter(lambda text: say(event="say", text=text))
     base = seen.baseline
     told = f"accepted {time_text(base.accepted)} by {base.by}: {base.reason}" if base is not None else ""
     say(event="drift", drift={"drifts": [asdict(drift) for drift in seen.drifts], "baseline": told,
@@ -171,6 +173,7 @@ def _drift(app: App, request: dict[str, Any], say: Say) -> None:
 def _accept(app: App, request: dict[str, Any], say: Say) -> None:
     """Make the machine as it is now its baseline."""
     app.drift.accept(request["reason"], request["who"])
+    app.tell_exporter(lambda text: say(event="say", text=text))
     say(event="accept")
 
 
@@ -191,6 +194,7 @@ def _smoke(app: App, request: dict[str, Any], say: Say) -> None:
                              warn=lambda text: say(event="say", text=text))
     finally:
         history.close()
+        app.tell_exporter(lambda text: say(event="say", text=text))
     say(event="smoke", report=report_to_document(report))
 
 

@@ -11,6 +11,7 @@ from agent.model.plan import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from agent.model.finding import Report
 
@@ -48,6 +49,10 @@ class News(Protocol):
         """Return whether there may be something new."""
         ...
 
+    def look(self) -> AbstractContextManager[None]:
+        """Return the time in which it is read, and what else is kept beside it."""
+        ...
+
     def news(self) -> Iterable[tuple[Entry, Report | None]]:
         """Yield what is new, oldest first. Raises StateError."""
         ...
@@ -69,9 +74,10 @@ class HistoryLook:
         if self._history.changed() or self._facts.problem:
             facts, problem = replace(self._facts, problem=""), ""
             try:
-                for entry, report in self._history.news():
-                    facts = with_report(facts, report) if report is not None else _with_entry(facts, entry)
-                facts = self._more(facts)
+                with self._history.look():
+                    for entry, report in self._history.news():
+                        facts = with_report(facts, report) if report is not None else _with_entry(facts, entry)
+                    facts = self._more(facts)
             except StateError as error:
                 problem = error.message
             told = replace(facts, problem=problem)

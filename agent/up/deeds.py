@@ -116,6 +116,7 @@ class MachineDeeds:
         finally:
             if history is not None:
                 history.close()
+                app.tell_exporter(self.say)
         self._reports["smoke"] = report
 
     def scorecard(self, state: FirstBoot) -> None:
@@ -130,6 +131,7 @@ class MachineDeeds:
             write_message(render_message(state, reports))
             with app.history() as history:
                 history.add_run(run, app.hardware.hostname)
+            app.tell_exporter(self.say)
         except StateError as error:
             self.say(error.message)
 

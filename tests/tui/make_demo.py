@@ -25,6 +25,7 @@ from agent.report.json import render_envelope
 from tests.fixtures import Content, FakeMachine
 from tests.nvml.machines import machine
 from tests.nvml.stand_in import StandIn
+from tests.tui import demo_host
 from tests.unit.fleet.samples import report
 from tests.unit.nvml.test_detect import ARM, HOST, dressed
 from tui.demo import FOLDER
@@ -88,10 +89,23 @@ def main() -> None:
         for name, (profile, architecture, more) in MACHINES.items():
             stand_in.use(profile).add(*_load(profile, 0))
             for ending, extra in (("", COMMON), ("-repaired", {**COMMON, **REPAIRED})):
-                host = dressed(machine(stand_in, profile, more={**HOST, **more, **extra}), architecture)
+                files = {**HOST, **demo_host.FILES, **more, **extra}
+                host = dressed(machine(stand_in, profile, more=files), architecture)
+                host.commands |= demo_host.commands()
+                for folder in demo_host.FOLDERS:
+                    host.folders |= {folder, *(str(parent) for parent in Path(folder).parents)}
                 _record(host, f"{name}{ending}")
             _watch(stand_in, profile, name)
+            _proofs(name)
     _fleet(FOLDER / "fleet")
+
+
+def _proofs(name: str) -> None:
+    """Write the results of two weeks of smoke jobs."""
+    cards = App(capture=str(FOLDER / f"{name}.json")).graphics.view
+    assert cards is not None
+    found = demo_host.proofs(name, [gpu.subject for gpu in cards.gpus])
+    (FOLDER / f"{name}.proofs.json").write_text(json.dumps(found, separators=(",", ":")) + "\n")
 
 
 def _fleet(folder: Path) -> None:

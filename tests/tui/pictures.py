@@ -13,6 +13,7 @@ from tui.screens.repair import Repair, Stage
 from tui.widgets.bars import PLACES
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "pictures"
+SLOW_JOB = 4  # lines below the first
 SIZES = {"": (120, 36), "-80x24": (80, 24)}
 
 
@@ -28,6 +29,9 @@ async def take(folder: Path, demo: str, size: tuple[int, int], ending: str) -> N
             await pilot.pause(0.3)
             if name == "history":
                 await pilot.press("enter")
+                await pilot.pause(0.3)
+            if name == "smoke":
+                await pilot.press(*["j"] * SLOW_JOB)
                 await pilot.pause(0.3)
             _save(app, folder / f"{name}{ending}.svg")
         await pilot.press("3", "p")

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SCREENS = {"1": "[1 Overview]", "2": "[2 Checks]", "3": "[3 Provision]", "4": "[4 History]", "5": "[5 GPU]",
            "6": "[6 Drift]", "7": "[7 Smoke]", "8": "[8 Fleet]"}
 SEEN = {"1": "GPU0", "2": "container", "3": "First boot", "4": "result", "5": "PCIe", "6": "no baseline yet",
-        "7": "not run", "8": "rack7-gpu11"}
+        "7": "✓ pass", "8": "rack7-gpu11"}
 
 
 @pytest.mark.timeout(900)

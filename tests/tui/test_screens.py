@@ -15,6 +15,7 @@ from textual.widgets import DataTable, Input, OptionList, Static
 from agent.desk.values import Proof
 from agent.model.finding import Finding
 from agent.model.job import JobLine
+from agent.report.words import wrong
 from tests.tui.driving import leave, settled, text_of, until
 from tui.app import FirstlightApp
 from tui.demo import DemoDesk
@@ -54,14 +55,14 @@ def test_the_overview_says_what_is_wrong_first_and_shows_every_gpu(size: tuple[i
         assert "[1 Overview]" in text
         assert text.index("✗ FAIL") < text.index("GPU0")
         assert "84/87 °C" in text
-        wrong = app.screen.query_one(OptionList)
+        shown = app.screen.query_one(OptionList)
         await pilot.press("tab", "down", "enter")
         await until(pilot, lambda: "[2 Checks]" in text_of(app))
         tree = app.screen.query_one(CheckTree)
         await until(pilot, lambda: isinstance(tree.chosen(), Finding))
         chosen = tree.chosen()
         assert isinstance(chosen, Finding)
-        assert wrong.get_option_at_index(wrong.highlighted or 0).id == f"{chosen.check}\n{chosen.subject}"
+        assert shown.get_option_at_index(shown.highlighted or 0).id == f"{chosen.check}\n{chosen.subject}"
 
     drive(size, story)
 
@@ -273,13 +274,53 @@ def test_smoke_figures_stand_beside_those_of_the_first_day(size: tuple[int, int]
         assert app.state.look is not None
         at = next(number for number, job in enumerate(app.state.look.jobs) if job.id == "bandwidth")
         app.screen.query_one(DataTable).move_cursor(row=at)
-        await until(pilot, lambda: "now 75% of it" in text_of(app))
+        await until(pilot, lambda: "75% of first day's 800" in text_of(app))
         app.post_message(Changed("look", replace(app.state.look, limits=(("GPU-1", "matmul_tflops", 630.0, 1000.0),))))
         await until(pilot, lambda: "✗ too slow: 630 to 1000" in str(app.screen.query_one("#job", Static).content))
         await pilot.press("enter")
         assert app.state.work is None, "a recording runs no job"
 
     drive(size, story, desk=Proven)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_drifts_fit_the_screen_and_what_was_not_compared_says_why(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: app.state.drift is not None and app.screen.query_one(DataTable).row_count)
+        seen, table = app.state.drift, app.screen.query_one(DataTable)
+        assert seen is not None
+        assert seen.unseen
+        await until(pilot, lambda: table.row_count == len(seen.drifts) + len(seen.unseen))
+        assert table.virtual_size.width <= size[0]
+        table.move_cursor(row=table.row_count - 1)
+        reason = f"not compared: {seen.unseen[-1][1]}"
+        await until(pilot, lambda: reason in str(app.screen.query_one("#drift-detail", Static).content))
+        await pilot.press("f")
+        assert not isinstance(app.screen, Repair), "nothing to repair in what could not be compared"
+
+    drive(size, story)
+
+
+def test_a_finding_that_is_told_twice_does_not_shift_what_f_repairs() -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        report = app.state.report
+        assert report is not None
+        first = wrong(report)[0]
+        run = next(run for run in report.runs if run.check == first.check)
+        twice = replace(report, runs=(replace(run, findings=(first, *run.findings)),
+                                      *(other for other in report.runs if other is not run)))
+        app.post_message(Changed("report", twice))
+        box = app.screen.query_one(OptionList)
+        wanted = list(dict.fromkeys((item.check, item.subject) for item in wrong(report)))
+        asked: list[tuple[str, str]] = []
+        app.repair = lambda finding: asked.append((finding.check, finding.subject))  # type: ignore[method-assign]
+        await until(pilot, lambda: len(wrong(app.state.report or report)) > len(wanted))
+        box.highlighted = 2
+        await pilot.press("f")
+        assert asked == [wanted[2]]
+
+    drive((140, 40), story)
 
 
 @pytest.mark.parametrize("size", SIZES)

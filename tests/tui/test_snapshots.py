@@ -69,10 +69,11 @@ class Still(DemoDesk):
                        values=tuple(value for value in found.values if value.key.startswith("kernel.sysctl")))
 
     def drift(self, cancelled: Callable[[], bool]) -> Drifted:
-        """Return the drifts of the same checks."""
+        """Return the drifts of the same checks, and one that could not be compared."""
         found = super().drift(cancelled)
         drifts = tuple(drift for drift in found.drifts if drift.key.split()[0] in CHECKS)
-        return replace(found, unseen=(), drifts=drifts)
+        unseen = tuple(each for each in found.unseen if each[0] == "container.docker-service")
+        return replace(found, unseen=unseen, drifts=drifts)
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +131,8 @@ async def walk(app: FirstlightApp, pilot: Pilot[Any], shown: dict[str, str]) -> 
     await note("drift", "container.daemon-json log-driver")
     await pilot.press("7")
     await until(pilot, lambda: app.state.proofs is not None)
-    await note("smoke", "not run")
+    await pilot.press("j", "j")
+    await note("smoke", "too slow")
     await pilot.press("8")
     await until(pilot, lambda: app.state.fleet)
     await note("fleet", "rack7-gpu3, rack7-gpu8")

@@ -12,6 +12,7 @@ from textual.widgets import DataTable, Input, Static
 from agent.model.drift import Drift, time_text
 from agent.report.visible import shortened, visible
 from tui.screens.face import Face
+from tui.widgets.bars import WIDE
 from tui.words import clock, lines
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ class Drifts(Face):
                     compact=True)
 
     def on_mount(self) -> None:
-        """Name the columns and look for the first time."""
-        self.query_one(DataTable).add_columns("against", "area", "what", "was", "is", "since")
+        """Look for the first time."""
         self.query_one("#reason").display = False
         self.set_focus(self.query_one(DataTable))
         if self.state.drift is None:
@@ -58,20 +58,25 @@ class Drifts(Face):
         if topic not in ("all", "drift") or seen is None:
             return
         table = self.query_one(DataTable)
-        at = table.cursor_row
-        table.clear()
-        table.add_rows((drift.against, drift.area, shortened(drift.key, 34), shortened(drift.before, 20) or "absent",
-                        shortened(drift.after, 20) or "absent", _since(drift)) for drift in seen.drifts)
-        if seen.drifts:
-            table.move_cursor(row=min(at, len(seen.drifts) - 1))
+        at, rows = table.cursor_row, [*map(_row, seen.drifts), *(_blind(name) for name, _ in seen.unseen)]
+        widths = self._widths(max((len(row[1]) for row in rows), default=5))
+        table.clear(columns=True)
+        for name, width in widths.items():
+            table.add_column(name, width=width)
+        table.add_rows([shortened(cell, width) for cell, width in zip(row, widths.values(), strict=False)]
+                       for row in rows)
+        if rows:
+            table.move_cursor(row=min(at, len(rows) - 1))
         count = f"{len(seen.drifts)} drifts" if seen.drifts else "✓ no drift in what was compared"
+        blind = (f", {len(seen.unseen)} not compared", "$text-warning") if seen.unseen else ""
         base = f"baseline {visible(seen.baseline)}" if seen.baseline else "no baseline yet: A accepts one"
-        parts: list[Content | str] = [Content.assemble((count, "bold"), f" at {clock(seen.taken)}; {base}")]
-        if seen.unseen:
-            areas = ", ".join(area for area, _ in seen.unseen)
-            parts.append(Content.styled(f"? not compared: {areas}", "$text-warning"))
-        self.query_one("#drift-head", Static).update(lines(parts))
+        self.query_one("#drift-head", Static).update(
+            Content.assemble((count, "bold"), blind, f" at {clock(seen.taken)}; {base}"))
         self._show_detail()
+
+    def on_resize(self) -> None:
+        """Fit the columns to the new width."""
+        self.call_after_refresh(self.take, "drift")
 
     def on_data_table_row_highlighted(self) -> None:
         """Show the chosen drift."""
@@ -129,10 +134,19 @@ class Drifts(Face):
         at = self.query_one(DataTable).cursor_row
         return drifts[at] if at < len(drifts) else None
 
+    def _widths(self, area: int) -> dict[str, int]:
+        """Return the columns and their widths; when it changed stands below alone where there is little room."""
+        wide = self.size.width >= WIDE
+        rest = self.size.width - 11 - area - (18 if wide else 0) - 2 * 4
+        share = {"what": rest // 2, "was": rest // 4, "is": rest // 4}
+        return {"against": 8, "area": area, **share, **({"since": 16} if wide else {})}
+
     def _show_detail(self) -> None:
         drift, seen = self._chosen(), self.state.drift
         if drift is None:
-            told = [f"{area}: {visible(why)}" for area, why in seen.unseen] if seen is not None else []
+            at = self.query_one(DataTable).cursor_row - (len(seen.drifts) if seen is not None else 0)
+            blind = seen.unseen[at] if seen is not None and 0 <= at < len(seen.unseen) else None
+            told: list[Content | str] = [Content.styled(blind[0], "bold"), f"not compared: {visible(blind[1])}"] if blind else []
             self.query_one("#drift-detail", Static).update(lines(told))
             return
         repair = f"role {drift.role} puts it right: f" if drift.role else "no role puts it right"
@@ -143,6 +157,16 @@ class Drifts(Face):
             f"when: {_when(drift)}", f"by: {visible(drift.cause) or 'no log tells'}",
         ]
         self.query_one("#drift-detail", Static).update(lines(parts))
+
+
+def _row(drift: Drift) -> tuple[str, ...]:
+    return (drift.against, drift.area, drift.key, drift.before or "absent", drift.after or "absent", _since(drift))
+
+
+def _blind(name: str) -> tuple[str, ...]:
+    """Return the row of an area or a check that could not be compared."""
+    area, key = ("check", name) if "." in name else (name, "")
+    return ("?", area, key, "", "? not compared", "")
 
 
 def _since(drift: Drift) -> str:

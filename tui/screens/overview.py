@@ -81,7 +81,8 @@ class Overview(Face):
             self.face.repair(found[at])
 
     def _wrong(self) -> list[Finding]:
-        return wrong(self.state.report) if self.state.report is not None else []
+        found = wrong(self.state.report) if self.state.report is not None else []
+        return list({(item.check, item.subject): item for item in found}.values())
 
     def _show_report(self, report: Report | None) -> None:
         box = self.query_one(OptionList)
@@ -98,7 +99,7 @@ class Overview(Face):
         box.clear_options()
         width = max(20, self.size.width - 6)
         box.add_options([Option(line_of(item).truncate(width, ellipsis=True), id=f"{item.check}\n{item.subject}")
-                         for item in {(item.check, item.subject): item for item in found}.values()])
+                         for item in found])
         if found:
             box.highlighted = min(at or 0, box.option_count - 1)
 

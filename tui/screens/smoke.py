@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from agent.desk.values import CheckInfo, Proof
 
+CHART = 14  # columns of a course or a bar
+
 
 class Smoke(Face):
     """Screen 7."""
@@ -45,13 +47,16 @@ class Smoke(Face):
 
     def on_mount(self) -> None:
         """Name the columns and read what is kept."""
-        self.query_one(DataTable).add_columns("job", "last", "when", "what it proves")
-        self.query_one(DataTable).focus()
+        table = self.query_one(DataTable)
+        for name, width in (("job", 12), ("last", 9), ("when", 16), ("what it proves", None)):
+            table.add_column(name, width=width)
+        self.query_one(Log).display = False
+        table.focus()
 
     def show(self, topic: str) -> None:
         """Draw what changed."""
         if topic == "said":
-            self.query_one(Log).write_line(visible(self.state.notice))
+            self._log.write_line(visible(self.state.notice))
         if topic in ("all", "look") and self.state.proofs is None and self.state.look is not None:
             self.face.jobs.proofs()
         if topic in ("all", "look", "proofs", "smoke"):
@@ -86,8 +91,15 @@ class Smoke(Face):
         elif self.state.work is not None:
             self.notify("wait until what runs has ended", severity="warning", timeout=4)
         else:
-            self.query_one(Log).clear()
+            self._log.clear()
             self.face.jobs.smoke(jobs)
+
+    @property
+    def _log(self) -> Log:
+        """The live output, which takes room from the first line on."""
+        log = self.query_one(Log)
+        log.display = True
+        return log
 
     def _chosen(self) -> CheckInfo | None:
         jobs = self.state.look.jobs if self.state.look is not None else ()
@@ -118,7 +130,7 @@ class Smoke(Face):
         parts: list[Content | str] = [Content.styled(job.id, "bold"), f"{job.title}. {job.why}"]
         found = self.state.smoke.findings if self.state.smoke is not None else ()
         parts += [line_of(finding) for finding in found if finding.check == f"smoke.{job.id}"]
-        for proof in self._proofs(job.id):
+        for proof in sorted(self._proofs(job.id), key=lambda proof: proof.lines[-1].verdict == Verdict.PASS.value):
             limits = self.state.look.limits if self.state.look is not None else ()
             known = {name: (least, most) for uuid, name, least, most in limits if uuid == proof.subject}
             parts += ["", *_figures(proof, known)]
@@ -128,20 +140,21 @@ class Smoke(Face):
 def _figures(proof: Proof, known: Mapping[str, tuple[float, float]]) -> list[Content | str]:
     """Return each figure: now, on the first day, the course since; beside what is `known` of such cards."""
     newest = proof.lines[-1]
-    shown: list[Content | str] = [Content.styled(
-        f"{visible(proof.subject) or 'this machine'}, {len(proof.lines)} results, the last {clock(newest.started)}",
-        "$text-muted")]
+    shown: list[Content | str] = [Content.assemble(
+        mark(Verdict(newest.verdict)), " ", visible(proof.subject) or "this machine",
+        (f", {len(proof.lines)} results, the last {clock(newest.started)}", "$text-muted"))]
+    names = max(map(len, newest.figures), default=0)
     for name, value in newest.figures.items():
         course = [line.figures[name] for line in proof.lines if name in line.figures]
         highest = max(course) or 1.0
         first = proof.first_day.get(name)
-        ratio = f"  first day {first:.4g}, now {value / first:.0%} of it" if first else ""
-        drawn = sparkline([round(each / highest * 100) for each in course if each >= 0], 24)
-        shown.append(Content.assemble(f"  {name:<28} {value:>10.4g}  ", (drawn, "$text-accent"), ratio))
+        ratio = f"  {value / first:.0%} of first day's {first:.4g}" if first else ""
+        drawn = sparkline([round(each / highest * 100) for each in course if each >= 0], CHART)
+        shown.append(Content.assemble(f"  {name:<{names}} {value:>9.4g}  ", (drawn, "$text-accent"), ratio))
         if name in known:
             least, most = known[name]
             said = "✗ too slow" if value < least else "✗ too fast to be true" if value > most else "✓ as such cards do"
             style = "$text-success" if least <= value <= most else "$text-error"
-            shown.append(Content.assemble("    ", (f"{bar(value / most, 24)}  {said}", style),
+            shown.append(Content.assemble(f"{'':{names + 14}}", (f"{bar(value / most, CHART)}  {said}", style),
                                           f": {least:.4g} to {most:.4g}"))
     return shown

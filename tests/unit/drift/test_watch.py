@@ -16,6 +16,8 @@ from agent.machine.recording_file import save_recording
 from agent.model.errors import UsageError
 from agent.report.drift import render_drift
 from agent.state.measured import Measured
+from agent.state.reading import Watcher
+from agent.systemd.publish import publish
 from tests.fixtures import NOW, FakeMachine
 from tests.unit.cli.conftest import FILES
 from tests.unit.drift.samples import STATUS
@@ -258,6 +260,7 @@ def test_the_timers_look_is_kept_published_and_told_to_the_journal(
     from agent.systemd import journal
 
     app_of(BOX).drift.accept("handed over", "alice")
+    publish(apart / "state")
     told: list[dict[str, str]] = []
     monkeypatch.setattr(agent.app, "App", lambda: app_of(changed(), NOW + 9000))
     monkeypatch.setattr(journal, "send", lambda fields: told.append(fields) is None)
@@ -266,6 +269,6 @@ def test_the_timers_look_is_kept_published_and_told_to_the_journal(
     after = {key: line["FIRSTLIGHT_DRIFT_AFTER"] for key, line in lines.items()}
     assert after == {"curl": "7.88.1-11", "docker": "eve"}
     assert told[-1]["FIRSTLIGHT_DRIFTS"] == str(len(told) - 1)
-    looked = Measured(apart / "state/public", app_of(BOX).drift.fingerprint.machine).open_drifts()
+    looked = Measured(Watcher(apart / "state/public", app_of(BOX).drift.fingerprint.machine)).open_drifts()
     assert looked is not None
     assert sorted(drift.key for drift in looked[1] if drift.against == "baseline") == ["curl", "docker"]

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
 from agent.app import App
+from agent.cli.main import main
 from agent.exporter.facts import Facts
 from agent.exporter.measures import in_base_unit, with_drift, with_smoke
 from agent.model.drift import Drift
+from agent.model.finding import Report
 from agent.model.job import JobLine
+from agent.state import reading
 from agent.state.drifts import Drifts
 from agent.state.history import History
 from agent.state.jobs import JobHistory
+from agent.state.measured import Measured
+from agent.state.reading import Watcher
+from agent.systemd.publish import publish
+from tests.unit.smoke.jobs import document, interpreter
 
 SWAPPINESS = Drift("profile", "check", "kernel.sysctl vm.swappiness", "10", "60")
 PACKAGE = Drift("baseline", "packages", "vim", "9.0", "9.1")
@@ -89,3 +97,49 @@ def test_drifts_that_cannot_be_read_are_a_problem_not_an_absence(
     made.watch_once()
     assert made.facts is not None
     assert "drift.sqlite: cannot be read" in made.facts.problem
+
+
+def test_a_look_opens_one_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_STATE", str(tmp_path))
+    host, now = Path("/proc/sys/kernel/hostname").read_text().strip(), time.time()
+    Drifts(tmp_path).note(host, now, [SWAPPINESS], [])
+    with History(tmp_path) as history:
+        history.add_report(Report(host, "p", "d", "quick", now, now, ()))
+        JobHistory(history).add(JobLine(host, "nvcc", "", "", now, 1.0, "pass", {}, {}))
+    made, opened = App().service(30.0), []
+    monkeypatch.setattr(reading.sqlite3, "connect", lambda *words, connect=sqlite3.connect, **more:
+                        opened.append(words) or connect(*words, **more))
+    made.watch_once()
+    assert made.facts is not None
+    assert (len(made.facts.drift), len(made.facts.smoke), set(made.facts.reports)) == (1, 1, {"quick"})
+    assert len(opened) == 1
+    made.watch_once()
+    made.watch_once()
+    opened.clear()
+    made.watch_once()
+    assert opened == [], "nothing changed"
+
+
+def test_what_was_kept_is_published_at_once_where_the_exporter_is_installed(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("FIRSTLIGHT_CONFIG", str(tmp_path / "etc"))
+    assert main(["smoke", "nvcc", "--profile", "cpu-only"]) in (0, 2)
+    assert not (tmp_path / "state" / "public").exists()
+    published = publish(tmp_path / "state").parent
+    monkeypatch.setenv("FIRSTLIGHT_STATE", str(published))
+    made = App().service(30.0)
+    made.watch_once()
+    assert made.facts is not None
+    before = {fact.job for fact in made.facts.smoke}
+    monkeypatch.setenv("FIRSTLIGHT_STATE", str(tmp_path / "state"))
+    program = interpreter(tmp_path / "p", document(device="cpu", tokens_per_s=26745.0))
+    assert main(["smoke", "lora", "--python", program, "--profile", "cpu-only"]) == 0
+    made.watch_once()
+    assert {fact.job for fact in made.facts.smoke} - before == {"lora"}
+    assert main(["check", "--only", "kernel.sysctl", "--profile", "cpu-only"]) in (0, 1, 2)
+    made.watch_once()
+    assert "quick" in made.facts.reports
+    assert main(["drift", "--accept", "as it is", "--profile", "cpu-only"]) == 0
+    made.watch_once()
+    assert Measured(Watcher(published, App().drift.name.machine)).has_baseline()

@@ -18,6 +18,7 @@ from agent.state.drifts import Drifts
 from agent.state.history import SCHEMA_VERSION, History
 from agent.state.jobs import JobHistory
 from agent.state.measured import Measured
+from agent.state.reading import Watcher
 from agent.systemd.publish import KEPT, publish, renew
 
 NOW = time.time()
@@ -75,7 +76,7 @@ def test_drifts_and_job_results_reach_the_exporter_without_their_values(tmp_path
     drifts = Drifts(tmp_path)
     drifts.note("m", NOW, [Drift("baseline", "sudo", "ops", "ALL=(ALL) secret", "ALL=(ALL) other")], [])
     folder = publish(tmp_path).parent
-    public = Measured(folder, "m")
+    public = Measured(Watcher(folder, "m"))
     assert [line.duration_s for line in public.newest_results()] == [2.0]
     looked = public.open_drifts()
     assert looked is not None
