@@ -51,6 +51,7 @@ def _document(app: App, choice: Choice | None) -> dict[str, Any]:
     from dataclasses import asdict
 
     from agent.report.graphics import plain_graphics
+    from agent.report.shortages import find_shortages
 
     profile = None
     if choice is not None:
@@ -62,4 +63,4 @@ def _document(app: App, choice: Choice | None) -> dict[str, Any]:
             "candidates": [asdict(fit) for fit in choice.fits],
         }
     return {"hardware": asdict(app.hardware), "graphics": plain_graphics(app.graphics), "docker": app.docker(),
-            "profile": profile}
+            "advice": find_shortages(app.hardware, app.graphics), "profile": profile}

@@ -18,7 +18,8 @@ reads a file when it is first asked for. What other parts use:
 * `xids.find_advice(code)`: what a Xid means, how serious it is, what each source says to do;
   `xids.find_codes(text)`: the Xids in kernel log lines.
 * `ask.Ask`, `ask.parse_want`, `solver.solve(ask)`: a Solution or a NoSolution, each citing its rows.
-* `explanation.explain_text(text)` and `explanation.explain_log(text)`: what is known of an error.
+* `explanation.explain_text(text)` and `explanation.explain_log(text)`: what is known of an error;
+  `explanation.find_cause(log)`: the line that best explains a failure.
 
 The rest serves these: `rows` the types of the rows, `version` how versions compare, `candidate` with its makers
 `wheels` (torch), `serving` (vLLM), `toolkits` (CUDA, cuDNN) and `containers`, `conflict` the smallest reason,

@@ -67,6 +67,18 @@ def explain_text(text: str) -> tuple[Explanation, ...]:
 
 def explain_log(text: str) -> tuple[Sighting, ...]:
     """Return what is known of the lines of a log, in the order in which they first appear; empty when nothing is."""
+    ordered = sorted(_seen(text).items(), key=lambda item: item[1])
+    return tuple(_sighting(text, explanation, start, times) for explanation, (start, times) in ordered)
+
+
+def find_cause(text: str) -> Sighting | None:
+    """Return what best explains a log, Xids first, then by the order of the rows; None when no row knows a line."""
+    first = next(iter(_seen(text).items()), None)
+    return _sighting(text, first[0], *first[1]) if first else None
+
+
+def _seen(text: str) -> dict[Explanation, tuple[int, int]]:
+    """Return what is known of a log, the weightiest first, with where it first appears and in how many places."""
     seen: dict[Explanation, tuple[int, int]] = {}
     for pattern, explain in ((IN_LOG, _of_xid), (SWITCH_IN_LOG, _of_switch)):
         for found in pattern.finditer(text):
@@ -78,8 +90,7 @@ def explain_log(text: str) -> tuple[Sighting, ...]:
         lines = {text.rfind("\n", 0, found.start()) + 1: None for found in _pattern(row.pattern).finditer(text)}
         if lines and not told & set(row.rows):
             seen[_of_symptom(row)] = next(iter(lines)), len(lines)
-    ordered = sorted(seen.items(), key=lambda item: item[1])
-    return tuple(_sighting(text, explanation, start, times) for explanation, (start, times) in ordered)
+    return seen
 
 
 def _sighting(text: str, explanation: Explanation, start: int, times: int) -> Sighting:

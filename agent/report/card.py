@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.model.units import format_size
 from agent.report.graphics import gpu_rows
+from agent.report.shortages import find_shortages
 from agent.report.text import Line
 from agent.report.visible import visible
 
@@ -52,6 +53,8 @@ def _machine_rows(hardware: Hardware, graphics: Graphics) -> Iterator[tuple[str,
     yield from gpu_rows(hardware, graphics)
     for disk in hardware.disks:
         yield "disk", _disk(disk)
+    for text in find_shortages(hardware, graphics):
+        yield "advice", text
     name = _SYSTEMS.get(hardware.distribution, hardware.distribution)
     vendor = (
         ", DGX OS (driver, CUDA and toolkit are the vendor's)" if hardware.vendor_os == "dgx-os" else ""

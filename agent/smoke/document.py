@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from agent.check import Outcome, failed, not_applicable, unknown
-from agent.matrix.explanation import explain_log, explain_text
+from agent.matrix.explanation import find_cause
 from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
@@ -45,10 +45,9 @@ def judge_broken(ended: Ended, bounds: Bounds, document: dict[str, Any] | None, 
         return not_applicable(f"what this job needs beyond torch is not there: {error.get('text', '')}")
     if ended.how in ("stopped", "not-started"):
         return unknown(f"The job {ended.words(bounds)}.", subject=subject, evidence=evidence)
-    explained = next(iter(explain_text(log)), None)
-    if explained is not None:
-        line = next((seen.text for seen in explain_log(log) if seen.explanation == explained), "")[:LINE_LENGTH]
-        if line and line not in lines:
+    if (cause := find_cause(log)) is not None:
+        explained, line = cause.explanation, cause.text[:LINE_LENGTH]
+        if line not in lines:
             evidence = [Evidence(what, (line, *lines))]
         return failed(f"The job failed: {explained.title}. {explained.cause}", subject=subject, evidence=evidence,
                       remedy=Remedy(steps=explained.steps))

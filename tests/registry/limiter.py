@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import threading
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.loopback import Answer, Headers, answering
 
 BODY = json.dumps({"errors": [{"code": "TOOMANYREQUESTS", "message": "pull rate limit of the bed"}]}).encode()
 
@@ -26,48 +26,23 @@ class Limiter:
         """Return whether a download is refused."""
         return self.left > 0 and "/blobs/" in path and path.rpartition("/")[2] not in self.spared
 
+    def answer(self, method: str, path: str, headers: Headers) -> Answer:
+        """Refuse, or pass on what the registry says."""
+        if method == "GET" and self.refuses(path):
+            self.left -= 1
+            self.refused += 1
+            return 429, {"Content-Type": "application/json", "Retry-After": "1"}, BODY
+        connection = http.client.HTTPConnection("127.0.0.1", self.target, timeout=20)
+        connection.request(method, path, headers={k: v for k, v in headers.items() if k.lower() != "host"})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, {k: v for k, v in answer.getheaders() if k.lower() != "transfer-encoding"}, body
+
 
 @contextlib.contextmanager
 def running_limiter(target: int, left: int, spared: Sequence[str] = ()) -> Iterator[Limiter]:
     """Start it before a port of this machine; it is stopped at the end."""
     limiter = Limiter(target, left, spared)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.command == "GET" and limiter.refuses(self.path):
-                limiter.left -= 1
-                limiter.refused += 1
-                return self._say(429, {"Content-Type": "application/json", "Retry-After": "1"}, BODY)
-            connection = http.client.HTTPConnection("127.0.0.1", limiter.target, timeout=20)
-            kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}
-            connection.request(self.command, self.path, headers=kept)
-            answer = connection.getresponse()
-            body = answer.read()
-            connection.close()
-            told = {name: value for name, value in answer.getheaders() if name.lower() != "transfer-encoding"}
-            return self._say(answer.status, {"Content-Length": str(len(body)), **told}, body)
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        def log_message(self, *words: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    limiter.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with answering(limiter.answer) as limiter.port:
         yield limiter
-    finally:
-        server.shutdown()
-        thread.join(5)
-        server.server_close()

@@ -45,7 +45,7 @@ def vllm_python() -> str:
 def run(*words: str) -> tuple[JobResult, Ended]:
     """Run the job as the runner does."""
     ended = run_bounded([vllm_python(), "-", "--threads", "1", "--ready-s", str(PATIENCE_S), "--answer-s", "600",
-                         "--number", "8", "--output-tokens", "48", *words], BOUNDS, stdin=serving_bundle())
+                         "--number", "8", "--output-tokens", "192", *words], BOUNDS, stdin=serving_bundle())
     return judged(ended, find_document(ended.out), session(), "", "vllm", "local"), ended
 
 

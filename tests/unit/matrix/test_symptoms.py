@@ -8,7 +8,7 @@ import yaml
 
 import checks
 from agent.engine.discovery import find_check_modules
-from agent.matrix.explanation import explain_log, explain_text
+from agent.matrix.explanation import explain_log, explain_text, find_cause
 from agent.matrix.tables import find_row, load_table
 from agent.matrix.xids import find_advice, find_codes, find_switch_codes
 from agent.provision.variables import ROLES
@@ -123,3 +123,16 @@ def test_a_log_is_told_in_its_order_with_lines_and_counts() -> None:
         ("Xid 79", 2, 2), ("Out of memory", 3, 1), ("Engine core", 5, 1),
     ]
     assert seen[2].text == "RuntimeError: Engine core initialization failed. See root cause above."
+
+
+def test_of_a_log_the_cause_is_told_with_its_line_not_what_follows_from_it() -> None:
+    log = (
+        "INFO: start\n"
+        "RuntimeError: Engine core initialization failed. See root cause above.\n"
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.\n"
+    )
+    cause = find_cause(log)
+    assert cause is not None
+    assert cause.explanation.title == "Out of memory"
+    assert (cause.line, cause.text.partition(":")[0]) == (3, "torch.OutOfMemoryError")
+    assert find_cause("INFO: start\nINFO: all is well") is None

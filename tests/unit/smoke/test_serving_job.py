@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -20,6 +21,9 @@ from agent.smoke.serving import judge_nvfp4_gate, serving_bundle
 from agent.smoke.session import JobResult
 from agent.smoke.speed import judge_weights
 from checks.smoke.jobs.serving import models
+from checks.smoke.jobs.serving.client import Answer, Target
+from checks.smoke.jobs.serving.proof import Proof
+from checks.smoke.jobs.serving.rounds import row
 from checks.smoke.jobs.serving.server import Server, ServerFailed, free_port, session_pids
 from tests.unit.smoke.jobs import asked, document, gpu, interpreter, session
 from tests.unit.smoke.openai_server import counting, serving
@@ -84,6 +88,26 @@ def test_a_wrong_answer_a_wrong_count_and_a_server_that_stays_are_seen(python, m
     result = run(python, fault=fault)
     assert result.outcome.verdict == "fail"
     assert criterion in failing(result)
+
+
+@pytest.mark.parametrize(("passes", "times", "bad"), [
+    ([([], [])], 1, []), ([([], ["tpot"]), ([], [])], 2, []), ([([], ["tpot"])] * 3, 3, ["tpot"]),
+    ([(["tokens"], ["tpot"])], 1, ["tokens", "tpot"])])
+def test_only_times_that_do_not_agree_are_measured_again_and_thrice_at_most(tmp_path, monkeypatch, passes, times, bad):
+    args = argparse.Namespace()
+    told, seen = iter(passes), []
+
+    def asked_once(*_):
+        sound, agreed = ([row(name, False, "", "") for name in names] for names in next(told))
+        seen.append(Answer())
+        return [seen[-1]], {"parallel": 1, "tpot_mean_ms": float(len(seen))}, sound, agreed
+
+    proof = Proof(args, tmp_path, print)
+    monkeypatch.setattr(proof, "asked", asked_once)
+    answers, found = proof.round(None, Target("http://127.0.0.1:1"), ["a"], 8, 1)
+    assert (len(seen), found["passes"], [one["id"] for one in proof.rows]) == (times, times, bad)
+    assert answers == seen[:1]
+    assert proof.figures["c1_tpot_mean_ms"] == times
 
 
 def test_a_server_that_is_killed_in_the_middle_is_told_and_nothing_is_left(python):

@@ -31,6 +31,7 @@ from .rounds import (
 from .server import Server, ServerFailed, command, free_port
 
 GIB = 1 << 30
+PASSES = 3  # of a round whose times do not agree: on a busy machine one of the two hears of a token late
 SCALING = 3.0  # eight at a time against one on a GPU; a server that does one after the other has 1
 HEAVY_TOKENS, HEAVY_PROMPTS = 64, 4
 LIGHT = ["--max-model-len", "1024", "--max-num-seqs", "16", "--enforce-eager"]
@@ -94,21 +95,37 @@ class Proof:
 
     def round(self, server: Server, target: Target, prompts: Sequence[str], tokens: int, parallel: int,
               name: str = "") -> tuple[list[Answer], dict[str, Any]]:
-        """Ask a round and judge what holds of any. Raises ServerFailed when the server went away under it."""
+        """Ask a round and judge what holds of any; again when client and server tell different times.
+
+        The answers are those of the first pass, the figures of the last. Raises ServerFailed when the server went away.
+        """
+        first: list[Answer] = []
+        for number in range(1, PASSES + 1):
+            answers, found, sound, agreed = self.asked(server, target, prompts, tokens, parallel)
+            first, found["passes"] = first or answers, number
+            if not all(one["ok"] for one in sound) or all(one["ok"] for one in agreed):
+                break
+        self.rows += [*sound, *agreed]
+        self.rounds.append({"model": target.model, **found})
+        self.figures |= flat(found, name)
+        return first, found
+
+    def asked(self, server: Server, target: Target, prompts: Sequence[str], tokens: int, parallel: int) -> tuple[
+            list[Answer], dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+        """Ask a round once; return answers, figures, the criteria of any round, and those of its times."""
         self.say(f"{len(prompts)} requests, {parallel} at a time")
         before = find_counts(target)
         answers, wall_s = ask_all(target, prompts, tokens, parallel)
         if any(not answer.good for answer in answers):
             check_death(server, answers)
         found: dict[str, Any] = {"parallel": parallel, **summarised(answers, wall_s, stream=target.stream)}
-        self.rows += judged_round(answers, parallel, tokens if target.extras else None)
-        after = find_counts(target)
+        sound = judged_round(answers, parallel, tokens if target.extras else None)
+        after, agreed = find_counts(target), []
         if before and after and found["output_tokens"]:
             found["server"] = server_side(before, after)
-            self.rows += judged_agreement(found, found["server"], parallel)
-        self.rounds.append({"model": target.model, **found})
-        self.figures |= flat(found, name)
-        return answers, found
+            counted_too, *agreed = judged_agreement(found, found["server"], parallel)
+            sound.append(counted_too)
+        return answers, found, sound, agreed
 
 
 def check_death(server: Server, answers: Sequence[Answer]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .client import Target, ask_once, get
 
-POLL_S, TERM_S = 0.5, 30.0
+POLL_S, TERM_S, KILL_S = 0.5, 30.0, 10.0
 LOG_BYTES = 48_000
 APART = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1",
          "PYTHONUNBUFFERED": "1",
@@ -121,13 +121,15 @@ class Server:
         return {"stop_s": time.monotonic() - begun, "left": left}
 
     def kill(self) -> int:
-        """Kill what is left of it; return how many processes that were."""
-        left = self.pids()
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        """Kill what is left of it and wait until it is gone; return how many processes that were."""
+        left = alive = self.pids()
+        deadline = time.monotonic() + KILL_S  # gigabytes take a moment to be given back
+        while alive and time.monotonic() < deadline:
+            for pid in alive:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+            alive = self.pids()
         if self.process.poll() is None:
             self.process.wait()
         return len(left)
