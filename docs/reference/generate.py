@@ -192,7 +192,9 @@ def man_page() -> str:
     for variable, text in ENVIRONMENT.items():
         lines += [".TP", f".B {variable}", roff(sentence(text))]
     lines += [".SH FILES", ".TP", ".I /etc/firstlight/profile.yml", roff("The site's profile."), ".TP",
-              ".I /var/lib/firstlight/history.sqlite", "Reports and runs."]
+              ".I /var/lib/firstlight/history.sqlite", "Reports and runs.", ".TP",
+              ".I /var/lib/firstlight/profile.json",
+              roff("The profile as it was last resolved, with every file it came from; made anew when any differs.")]
     return "\n".join(lines) + "\n"
 
 
