@@ -1,8 +1,8 @@
 """Debian's real driver on a virtual machine with a kernel of its own, through the boot after it.
 
-Without hardware acceleration the module takes hours to compile in the machine. So FIRSTLIGHT_DKMS=1 lets the product
-install and compile it on a node, natively, and boots the very disk that came of it; FIRSTLIGHT_DKMS=machine does
-everything in the machine.
+Without hardware acceleration the module takes hours to compile in the machine, so the product installs it on a node
+first, natively. FIRSTLIGHT_DKMS=1 boots the very disk that came of it; with FIRSTLIGHT_DKMS=machine the product does
+everything once more in a fresh machine, where the compiler's answers are those of the node.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ from tests.node.images import shell
 from tests.node.nodes import Node, fresh_node, kept_host_values, product_image, running_engine
 from tests.node.readings import changes
 from tests.vm.cards import qemu_with_card
+from tests.vm.compiled import answered, keep_compiled, load_compiled, save_compiled
 from tests.vm.images import DESKTOP_KERNEL, fill_disk, machine_folder, make_bootable
 from tests.vm.machines import VirtualMachine, fresh_machine
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(6 * 3600)]
+MANY = 100  # files of the driver's four modules
 SUITES = tuple(os.environ.get("FIRSTLIGHT_VM_SUITES", "bookworm").split())
 
 
@@ -51,6 +53,18 @@ def disk_of(node: Node, suite: str, folder: Path) -> Path:
     return base
 
 
+def compile_on_node(suite: str, folder: Path) -> Path:
+    """Let the product install the driver on a node; return a file with what the compiler made there."""
+    compiled = folder / "compiled.tar"
+    with running_engine(), kept_host_values(), product_image(suite, folder) as image, fresh_node(image) as node:
+        keep_compiled(node)
+        told = install_driver(node, give_kernel(node))
+        assert_installed_as_predicted(told)
+        assert_module_built(told)
+        save_compiled(node, compiled)
+    return compiled
+
+
 @pytest.fixture(scope="module", params=SUITES)
 def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """A machine that has booted after the product gave it the driver."""
@@ -58,11 +72,15 @@ def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         pytest.skip("needs root: debootstrap (sudo make test-vm)")
     suite, folder = str(request.param), tmp_path_factory.mktemp("driver")
     if os.environ["FIRSTLIGHT_DKMS"] == "machine":
+        compiled = compile_on_node(suite, folder)
         with fresh_machine(suite, folder, machine_folder(suite, DESKTOP_KERNEL)) as machine:
+            load_compiled(machine, compiled)
+            machine.write("/etc/initramfs-tools/conf.d/bed", "MODULES=dep\n")
             kernel = machine.read("/proc/sys/kernel/osrelease").strip()
             assert "/nouveau.ko" in modules_for_a_card(machine, kernel)
             told = install_driver(machine, kernel)
-            machine.restart_from_own_disk()
+            assert answered(machine) > MANY
+            machine.restart_from_own_disk(1200)
             yield told
         return
     with running_engine(), kept_host_values(), product_image(suite, folder) as image, fresh_node(image) as node:
