@@ -11,10 +11,14 @@ from pathlib import Path
 from tests.node.disposable import Disposable
 
 FOLDER = "/var/cache/bed-ccache"
-SETTINGS = f"cache_dir = {FOLDER}\ncompiler_check = content\nsloppiness = include_file_mtime,include_file_ctime,time_macros\n"
+SETTINGS = f"""cache_dir = {FOLDER}
+compiler_check = content
+sloppiness = include_file_mtime,include_file_ctime,time_macros
+"""
 # apt gives maintainer scripts, and so DKMS, a path of its own.
 APT_PATH = 'DPkg::Path "/usr/lib/ccache:/usr/sbin:/usr/bin:/sbin:/bin";\n'
-INSTALL = "apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ccache >/dev/null"
+INSTALL = ("apt-get update -qq; "
+           "DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ccache >/dev/null")
 
 
 def keep_compiled(machine: Disposable) -> None:
