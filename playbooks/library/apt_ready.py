@@ -7,6 +7,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.dpkg_state import (
+    APT_GET,
     FORMAT,
     half_done,
     half_removed,
@@ -46,8 +47,7 @@ changes:
 """
 FORCE = ("confdef", "confold")  # a settings file that a person changed stays
 CONFIGURE = ["dpkg", *(f"--force-{word}" for word in FORCE), "--configure", "-a"]
-FINISH = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=600",
-          *(word for name in FORCE for word in ("-o", f"Dpkg::Options::=--force-{name}")),
+FINISH = [*APT_GET, *(word for name in FORCE for word in ("-o", f"Dpkg::Options::=--force-{name}")),
           "install", "--fix-broken", "--no-remove", "--no-install-recommends", "--reinstall"]
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l", "LC_ALL": "C.UTF-8"}
 
@@ -105,7 +105,7 @@ def repair(module: AnsibleModule) -> None:
         if code == 0 and not half_done(seen):
             return
         if step:
-            module.run_command(["apt-get", "-q", step], environ_update=QUIET)
+            module.run_command([*APT_GET, step], environ_update=QUIET)
         code, out, err = module.run_command([*FINISH, *need_reinstall(seen)], environ_update=QUIET)
     left = half_done(states(module))
     if code != 0 or left:

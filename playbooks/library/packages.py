@@ -7,7 +7,7 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.dpkg_state import FORMAT, parse_states
+from ansible.module_utils.dpkg_state import APT_GET, FETCH_FAILED, FORMAT, parse_states
 
 DOCUMENTATION = r"""
 module: packages
@@ -39,7 +39,6 @@ changes:
 """
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l", "LC_ALL": "C.UTF-8"}
 KEEP = ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
-WAIT = ["-o", "DPkg::Lock::Timeout=600"]
 LISTS = "/var/lib/apt/lists"
 WORDS = {"": "absent", "n": "absent", "c": "only its settings", "H": "half installed", "U": "unpacked",
          "F": "half configured"}
@@ -73,7 +72,7 @@ def installed(module: AnsibleModule, names: list[str]) -> dict[str, str]:
 
 def apt(module: AnsibleModule, *words: str) -> str:
     """Run apt-get; return "" or what it failed with."""
-    code, out, err = module.run_command(["apt-get", "-q", "-y", *WAIT, *words], environ_update=QUIET)
+    code, out, err = module.run_command([*APT_GET, *words], environ_update=QUIET)
     if code == 0:
         return ""
     said = [line for line in err.splitlines() if line.startswith("E:")] or (err or out).strip().splitlines()[-3:]
@@ -98,6 +97,8 @@ def install(module: AnsibleModule, names: list[str]) -> None:
         return
     drop_empty_lists()
     problem = apt(module, "update") or apt(module, *words)
+    if FETCH_FAILED in problem:
+        problem = apt(module, *words)
     if problem:
         module.fail_json(msg=problem)
 

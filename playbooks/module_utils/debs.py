@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible.module_utils.dpkg_state import APT_GET, FETCH_FAILED
 from ansible.module_utils.engine import run
 
-APT = ("apt-get", "--yes", "--quiet", "-o", "DPkg::Lock::Timeout=600",
-       "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
+APT = (*APT_GET, "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
 
 
 class AptError(Exception):
@@ -67,7 +67,7 @@ def older(left, right):
 
 def update():
     """Refresh apt's lists. Raises AptError with what apt said."""
-    code, out, err = run("apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=600", "update", timeout_s=600)
+    code, out, err = run(*APT_GET, "update", timeout_s=600)
     if code:
         raise AptError(f"apt-get update failed: {_reason(out + err)}")
 
@@ -76,6 +76,8 @@ def install(specs, *options, timeout_s=1800):
     """Install packages (`name` or `name=version`). Raises AptError with what apt said."""
     argv = (*APT, "--no-install-recommends", *options, "install", *specs)
     code, out, err = run(*argv, timeout_s=timeout_s)
+    if code and FETCH_FAILED in out + err:
+        code, out, err = run(*argv, timeout_s=timeout_s)
     if code:
         raise AptError(f"apt-get install {' '.join(specs)} failed: {_reason(out + err)}")
 

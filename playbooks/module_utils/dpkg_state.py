@@ -13,6 +13,10 @@ LOCKS = (
     "/var/lib/apt/lists/lock",
     "/var/cache/apt/archives/lock",
 )
+# apt 3.0, while it waits to try an item again, adds a warning to a list in an endless loop: without a network it took
+# 10 GB in minutes. So it tries once, and who calls it tries again.
+APT_GET = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=0")
+FETCH_FAILED = "Failed to fetch"
 FORMAT = "-f=${db:Status-Abbrev}\\t${binary:Package}\\n"
 _HALF = {
     "H": "half-installed",

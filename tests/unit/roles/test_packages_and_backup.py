@@ -19,6 +19,7 @@ unit = load_module("unit")
 from ansible.module_utils import dpkg_state, owned_files  # noqa: E402
 from ansible.module_utils.unit_quoting import quoted  # noqa: E402
 
+ROOT = Path(__file__).parents[3]
 STATES = dpkg_state.parse_states("ii \tlibc6:amd64\niF \tjq\nrc \told\niHR\ttorn\nhi \theld\niW \twaiting\n")
 JOB = {"name": "m", "source": "/srv/a b", "destination": "/bak/50%$", "schedule": "daily", "delete": False}
 
@@ -61,6 +62,26 @@ def test_lists_that_do_not_do_are_fetched_anew_once(tmp_path: Path, monkeypatch:
     assert apt.words == ["install", "update", "install"]
     with pytest.raises(AssertionError, match="`apt-get install fio` failed: E: Unable to locate package fio"):
         packages.install(Apt(helps=False), ["fio"])
+
+
+def test_a_download_that_failed_is_tried_again_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "lists_age_s", lambda: 1e9)
+    monkeypatch.setattr(packages, "drop_empty_lists", lambda: None)
+    told = [(0, "", ""), (100, "", "E: Failed to fetch http://x  Temporary failure\n"), (0, "", "")]
+    apt = Apt(helps=True)
+    monkeypatch.setattr(apt, "run_command", lambda argv, **_: told.pop(0))
+    packages.install(apt, ["fio"])
+    assert told == []
+
+
+def test_every_apt_get_of_ours_is_the_one_that_cannot_loop() -> None:
+    """What apt 3.0 does while it waits to try again is shown by tests/node/test_apt_loop.py."""
+    sources = {path.name: path.read_text() for part in ("library", "module_utils")
+               for path in (ROOT / "playbooks" / part).glob("*.py")}
+    assert [name for name, text in sources.items() if '"apt-get"' in text] == ["dpkg_state.py"]
+    assert "Acquire::Retries=0" in dpkg_state.APT_GET
+    roles = [path for path in (ROOT / "playbooks" / "roles").rglob("*.yml") if "apt:" in path.read_text()]
+    assert roles == []
 
 
 def test_lists_that_a_power_cut_left_empty_are_removed_and_no_others(tmp_path: Path) -> None:
