@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.exporter.facts import Facts
     from agent.exporter.serving import Service
     from agent.images.shelf import Shelf
+    from agent.machine.ahead import Ahead
     from agent.machine.api import Machine
     from agent.machine.recording import Recording
     from agent.model.finding import CheckRun, Report
@@ -40,6 +41,7 @@ class App:
     def __init__(self, *, capture: str | None = None, profile: str | None = None) -> None:
         self.capture = capture
         self._wanted = profile
+        self._ahead: Ahead | None = None
 
     @functools.cached_property
     def recording(self) -> Recording | None:
@@ -147,6 +149,14 @@ class App:
 
         return load_checks(checks, only)
 
+    def start_ahead(self, level: str) -> None:
+        """Let this machine answer what nearly every look asks while the profile is read; `observe` collects it."""
+        from agent.machine.ahead import Ahead, usual_commands
+        from agent.machine.local import LocalMachine
+
+        if isinstance(self.machine, LocalMachine):
+            self._ahead = Ahead(usual_commands(self.machine, level))
+
     def check(
         self,
         *,
@@ -176,9 +186,10 @@ class App:
         from agent.model.finding import Report
 
         resolved, started, begun = self.resolved, time.time(), time.monotonic()
+        ahead, self._ahead = self._ahead, None
         results = run_checks(
             chosen,
-            self.machine,
+            ahead.collect(self.machine) if ahead is not None else self.machine,
             resolved,
             Level[level.upper()],
             on_start=on_start,

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent.machine.shortcuts import INFO_ARGV
 from agent.machine.systemd import observe_units
 from agent.model.errors import Missing, Unobservable
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 UNIT = "docker.service"
 DAEMON_JSON = "/etc/docker/daemon.json"
 PID_FILE = "/run/docker.pid"
-INFO_ARGV = ("docker", "info", "--format", "{{json .}}")
 PS_ARGV = ("docker", "ps", "--all", "--no-trunc", "--format", "{{json .}}")
 _FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin")
 _SNAPS = ("/snap/bin/docker", "/var/snap/docker/current")

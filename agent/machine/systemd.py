@@ -21,34 +21,47 @@ UNITS = (
     "ai.slice", "user.slice", "docker.service", "docker.socket", "containerd.service",
     "systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntp.service", "ntpsec.service",
     "unattended-upgrades.service", "apt-daily-upgrade.timer", "ssh.service", "nvidia-persistenced.service",
-    "nvidia-fabricmanager.service",
+    "nvidia-fabricmanager.service", "prometheus.service", "prometheus-alertmanager.service",
+    "prometheus-node-exporter.service", "firstlight-dcgm-exporter.service",
 )
+OURS = "firstlight-backup-*"  # those that systemd has loaded come with UNITS
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath",
     "DropInPaths", "MainPID", "Result", "ExecMainStatus", "ExecMainExitTimestamp", "CPUWeight", "MemoryHigh",
     "MemoryMax", "MemoryMin", "LimitNOFILE", "LimitNOFILESoft",
 )
+MANAGER_ARGV = ("systemctl", "show", "-p", "DefaultLimitNOFILE,DefaultLimitNOFILESoft")
 UNLIMITED = "infinity"
 ROOTS = tuple(f"{root}/systemd" for root in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
 
 
-def units_argv(names: Sequence[str] = UNITS) -> tuple[str, ...]:
+def units_argv(names: Sequence[str] = (*UNITS, OURS)) -> tuple[str, ...]:
     """Return the command that asks for PROPERTIES of `names`."""
-    return ("systemctl", "show", "-p", ",".join(PROPERTIES), "--", *names)
+    return ("systemctl", "show", "--all", "-p", ",".join(PROPERTIES), "--", *names)  # inactive ones match OURS too
 
 
 def observe_units(machine: Machine, names: Sequence[str] = UNITS) -> dict[str, Properties]:
     """Return the PROPERTIES of each unit by the name asked for (LoadState is "not-found" for one that is
     absent).
 
+    All checks share one answer; units that do not stand in it are asked for by themselves.
     Raises Unobservable where systemd does not run.
     """
     _require_systemd(machine)
-    answer = machine.run(units_argv(names)).out
-    blocks = [parse_properties(block) for block in re.split(r"\n\s*\n", answer.strip("\n"))]
-    if len(blocks) != len(names):
-        raise Unobservable(f"systemctl show answered for {len(blocks)} of {len(names)} units")
-    return dict(zip(names, blocks, strict=True))
+    blocks = _blocks(machine, units_argv())
+    if len(blocks) < len(UNITS):
+        raise Unobservable(f"systemctl show answered for {len(blocks)} of {len(UNITS)} units")
+    found = {block.get("Id", ""): block for block in blocks[len(UNITS):]} | dict(zip(UNITS, blocks, strict=False))
+    if missing := [name for name in names if name not in found]:
+        more = _blocks(machine, units_argv(missing))
+        if len(more) != len(missing):
+            raise Unobservable(f"systemctl show answered for {len(more)} of {len(missing)} units")
+        found |= zip(missing, more, strict=True)
+    return {name: found[name] for name in names}
+
+
+def _blocks(machine: Machine, argv: Sequence[str]) -> list[Properties]:
+    return [parse_properties(block) for block in re.split(r"\n\s*\n", machine.run(argv).out.strip("\n"))]
 
 
 def observe_manager(machine: Machine) -> Properties:
@@ -56,8 +69,7 @@ def observe_manager(machine: Machine) -> Properties:
     DefaultLimitNOFILESoft.
     """
     _require_systemd(machine)
-    argv = ("systemctl", "show", "-p", "DefaultLimitNOFILE,DefaultLimitNOFILESoft")
-    return parse_properties(machine.run(argv).out)
+    return parse_properties(machine.run(MANAGER_ARGV).out)
 
 
 def observe_manager_files(machine: Machine, name: str) -> dict[str, str]:
@@ -78,8 +90,13 @@ def observe_manager_files(machine: Machine, name: str) -> dict[str, str]:
     return found
 
 
+def runs(machine: Machine) -> bool:
+    """Return whether systemd is process 1 here."""
+    return machine.exists("/run/systemd/system")
+
+
 def _require_systemd(machine: Machine) -> None:
-    if not machine.exists("/run/systemd/system"):
+    if not runs(machine):
         raise Unobservable("systemd does not run here (no /run/systemd/system)")
 
 

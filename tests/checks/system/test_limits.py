@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agent.machine.limits import SESSION_ARGV
 from agent.machine.systemd import UNITS, units_argv
 from agent.model.errors import Unobservable
 from checks.system import limits_docker, limits_login, limits_service, limits_session
@@ -77,7 +78,7 @@ def test_unreadable_limits_are_unknown_and_a_profile_without_them_not_applicable
 
 def session(answer: object, hard: object = 1_048_576, **more: object) -> FakeMachine:
     files = {DROPIN: GOOD, "/proc/1/limits": process(1024, hard), **more.pop("files", {})}
-    return FakeMachine(files, {limits_session.ARGV: answer}, **more)
+    return FakeMachine(files, {SESSION_ARGV: answer}, **more)
 
 
 @pytest.mark.parametrize(("answer", "verdict"), [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.machine.systemd import units_argv
+from agent.machine.systemd import UNITS, units_argv
 from agent.model.profile import Monitoring
 from agent.resources import playbooks
 from checks.system.monitoring import CHECK, CONFIG, DCGM, OURS
@@ -52,9 +52,8 @@ def node(changed: dict[str, str | None] | None = None, services: dict[str, int] 
         **(changed or {})}
     up = {"ActiveState": "active", "UnitFileState": "enabled"}
     on = {f"{name.replace('-', '_')}_service": up | {"MainPID": str(pid)} for name, pid in services.items()}
-    names = [f"{name}.service" for name in services]
     return FakeMachine({path: text for path, text in made.items() if text is not None},
-                       {units_argv(names): units_text(*names, **{**on, **units})}, folders=SYSTEMD)
+                       {units_argv(): units_text(*UNITS, **{**on, **units})}, folders=SYSTEMD)
 
 
 def bad(machine: FakeMachine) -> list[tuple[str, str]]:

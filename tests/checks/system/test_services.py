@@ -107,7 +107,7 @@ def backup(timer: dict[str, str] | None, service: dict[str, str] | None, mounts:
     told = {name: {**unit, "FragmentPath": f"{UNITS_FOLDER}/{path}"}
             for (name, unit), path in zip(given.items(), NAMES, strict=True) if unit is not None}
     files = {f"{UNITS_FOLDER}/{path}": text for path, text in zip(NAMES, texts, strict=True)}
-    return FakeMachine({"/proc/self/mountinfo": mounts, **files}, {units_argv(NAMES): units_text(*NAMES, **told)},
+    return FakeMachine({"/proc/self/mountinfo": mounts, **files}, {units_argv(): units_text(*UNITS, *NAMES, **told)},
                        folders=SYSTEMD)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from agent.machine.systemd import (
+    UNITS,
     find_container,
     observe_unit_files,
     observe_units,
@@ -17,16 +18,37 @@ from tests.fixtures import FakeMachine
 SYSTEMD = ("/run/systemd/system",)
 
 
+BACKUP = "firstlight-backup-models.timer"
+
+
+def told(*more: str) -> str:
+    """Return what systemctl says of UNITS, chronyd being an alias, and of more that match the pattern."""
+    blocks = [f"Id={name.replace('chronyd', 'chrony')}\nLoadState=loaded\n" for name in UNITS]
+    return "\n".join([*blocks, *more])
+
+
 def test_units_are_known_by_the_name_asked_for_even_when_it_is_an_alias():
-    text = "Id=chrony.service\nLoadState=loaded\n\nId=x.service\nLoadState=not-found\n"
-    machine = FakeMachine(commands={units_argv(("chronyd.service", "x.service")): text}, folders=SYSTEMD)
-    units = observe_units(machine, ("chronyd.service", "x.service"))
+    units = observe_units(FakeMachine(commands={units_argv(): told()}, folders=SYSTEMD))
     assert units["chronyd.service"]["Id"] == "chrony.service"
-    assert units["x.service"]["LoadState"] == "not-found"
+    assert units["docker.service"]["Id"] == "docker.service"
+
+
+def test_what_the_pattern_brings_is_known_by_its_id_and_costs_no_command_of_its_own():
+    machine = FakeMachine(commands={units_argv(): told(f"Id={BACKUP}\nActiveState=active\n")}, folders=SYSTEMD)
+    assert observe_units(machine, (BACKUP, "docker.service"))[BACKUP]["ActiveState"] == "active"
+
+
+def test_a_unit_that_the_shared_answer_does_not_tell_of_is_asked_for_by_itself():
+    alone = f"Id={BACKUP}\nLoadState=not-found\n"
+    machine = FakeMachine(commands={units_argv(): told(), units_argv((BACKUP,)): alone}, folders=SYSTEMD)
+    assert observe_units(machine, (BACKUP,))[BACKUP]["LoadState"] == "not-found"
 
 
 def test_an_answer_about_fewer_units_is_unobservable():
-    machine = FakeMachine(commands={units_argv(("a", "b")): "Id=a\n"}, folders=SYSTEMD)
+    machine = FakeMachine(commands={units_argv(): "Id=a\n"}, folders=SYSTEMD)
+    with pytest.raises(Unobservable, match=f"1 of {len(UNITS)}"):
+        observe_units(machine)
+    machine = FakeMachine(commands={units_argv(): told(), units_argv(("a", "b")): "Id=a\n"}, folders=SYSTEMD)
     with pytest.raises(Unobservable, match="1 of 2"):
         observe_units(machine, ("a", "b"))
 
