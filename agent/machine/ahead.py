@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from agent.machine.api import Machine
 
-
 PATIENCE_S = 0.5
 
 
@@ -37,7 +36,7 @@ def usual_commands(machine: Machine, level: str) -> Iterator[tuple[str, ...]]:
 
 
 class Ahead:
-    """Read-only commands at work. One that is not done when the answers are collected is asked again by who needs it."""
+    """Read-only commands at work. One that is not done when they are collected is asked again by who needs it."""
 
     def __init__(self, commands: Iterable[Sequence[str]]) -> None:
         self._started: list[Started] = []

@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
 Properties = dict[str, str]
 
-# Asked for in one command, so that every check that needs a unit shares one memoised answer.
-UNITS = (
-    "ai.slice", "user.slice", "docker.service", "docker.socket", "containerd.service",
-    "systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntp.service", "ntpsec.service",
-    "unattended-upgrades.service", "apt-daily-upgrade.timer", "ssh.service", "nvidia-persistenced.service",
-    "nvidia-fabricmanager.service", "prometheus.service", "prometheus-alertmanager.service",
-    "prometheus-node-exporter.service", "firstlight-dcgm-exporter.service",
+# Each is asked for in one command that all checks share: first what roles keep, which every look for drift needs.
+KEPT = ("ai.slice", "docker.service", "prometheus.service", "prometheus-alertmanager.service",
+        "prometheus-node-exporter.service")
+OTHERS = (
+    "user.slice", "systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntp.service", "ntpsec.service",
+    "nvidia-persistenced.service", "nvidia-fabricmanager.service",
 )
-OURS = "firstlight-backup-*"  # those that systemd has loaded come with UNITS
+OURS = "firstlight-backup-"  # those that systemd has loaded come with KEPT
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath",
     "DropInPaths", "MainPID", "Result", "ExecMainStatus", "ExecMainExitTimestamp", "CPUWeight", "MemoryHigh",
@@ -35,33 +34,35 @@ UNLIMITED = "infinity"
 ROOTS = tuple(f"{root}/systemd" for root in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
 
 
-def units_argv(names: Sequence[str] = (*UNITS, OURS)) -> tuple[str, ...]:
-    """Return the command that asks for PROPERTIES of `names`."""
-    return ("systemctl", "show", "--all", "-p", ",".join(PROPERTIES), "--", *names)  # inactive ones match OURS too
+def units_argv(names: Sequence[str] = (*KEPT, f"{OURS}*")) -> tuple[str, ...]:
+    """Return the command that asks for PROPERTIES of `names`; a pattern matches inactive units too."""
+    return ("systemctl", "show", "--all", "-p", ",".join(PROPERTIES), "--", *names)
 
 
-def observe_units(machine: Machine, names: Sequence[str] = UNITS) -> dict[str, Properties]:
+def observe_units(machine: Machine, names: Sequence[str]) -> dict[str, Properties]:
     """Return the PROPERTIES of each unit by the name asked for (LoadState is "not-found" for one that is
     absent).
 
-    All checks share one answer; units that do not stand in it are asked for by themselves.
-    Raises Unobservable where systemd does not run.
+    What is in none of the shared answers is asked for by itself. Raises Unobservable where systemd does not run.
     """
     _require_systemd(machine)
-    blocks = _blocks(machine, units_argv())
-    if len(blocks) < len(UNITS):
-        raise Unobservable(f"systemctl show answered for {len(blocks)} of {len(UNITS)} units")
-    found = {block.get("Id", ""): block for block in blocks[len(UNITS):]} | dict(zip(UNITS, blocks, strict=False))
+    found: dict[str, Properties] = {}
+    if any(name in KEPT or name.startswith(OURS) for name in names):
+        blocks = _blocks(machine, units_argv(), KEPT)
+        found |= {block.get("Id", ""): block for block in blocks[len(KEPT):]} | dict(zip(KEPT, blocks, strict=False))
+    if any(name in OTHERS for name in names):
+        found |= dict(zip(OTHERS, _blocks(machine, units_argv(OTHERS), OTHERS), strict=False))
     if missing := [name for name in names if name not in found]:
-        more = _blocks(machine, units_argv(missing))
-        if len(more) != len(missing):
-            raise Unobservable(f"systemctl show answered for {len(more)} of {len(missing)} units")
-        found |= zip(missing, more, strict=True)
+        found |= dict(zip(missing, _blocks(machine, units_argv(missing), missing), strict=False))
     return {name: found[name] for name in names}
 
 
-def _blocks(machine: Machine, argv: Sequence[str]) -> list[Properties]:
-    return [parse_properties(block) for block in re.split(r"\n\s*\n", machine.run(argv).out.strip("\n"))]
+def _blocks(machine: Machine, argv: Sequence[str], names: Sequence[str]) -> list[Properties]:
+    """Return what systemctl says of the named units, in their order, then of those that match a pattern."""
+    told = [parse_properties(block) for block in re.split(r"\n\s*\n", machine.run(argv).out.strip("\n"))]
+    if len(told) < len(names):
+        raise Unobservable(f"systemctl show answered for {len(told)} of {len(names)} units")
+    return told
 
 
 def observe_manager(machine: Machine) -> Properties:

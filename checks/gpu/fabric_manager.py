@@ -49,7 +49,8 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     packages = observe_nvidia_packages(machine)
     package = next((upstream_of(found.version) for name, found in packages.items()
                     if name.startswith("nvidia-fabricmanager") and "dev" not in name), "")
-    return Seen("", switches, loaded_version(machine), package, observe_units(machine)[UNIT].get("ActiveState", ""))
+    state = observe_units(machine, (UNIT,))[UNIT].get("ActiveState", "")
+    return Seen("", switches, loaded_version(machine), package, state)
 
 
 def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.machine.systemd import UNITS, units_argv
+from agent.machine.systemd import KEPT, units_argv
 from agent.model.profile import Monitoring
 from agent.resources import playbooks
 from checks.system.monitoring import CHECK, CONFIG, DCGM, OURS
@@ -53,7 +53,8 @@ def node(changed: dict[str, str | None] | None = None, services: dict[str, int] 
     up = {"ActiveState": "active", "UnitFileState": "enabled"}
     on = {f"{name.replace('-', '_')}_service": up | {"MainPID": str(pid)} for name, pid in services.items()}
     return FakeMachine({path: text for path, text in made.items() if text is not None},
-                       {units_argv(): units_text(*UNITS, **{**on, **units})}, folders=SYSTEMD)
+                       {units_argv(): units_text(*KEPT, **{**on, **units}),
+                        units_argv((f"{DCGM}.service",)): units_text(f"{DCGM}.service", **{**on, **units})}, folders=SYSTEMD)
 
 
 def bad(machine: FakeMachine) -> list[tuple[str, str]]:
