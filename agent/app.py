@@ -71,6 +71,15 @@ class App:
         return observe_hardware(self.machine)
 
     @functools.cached_property
+    def described(self) -> Hardware:
+        """The hardware together with what it runs in, for who shows it. Raises Unobservable."""
+        from dataclasses import replace
+
+        from agent.machine.hardware import observe_virtualization
+
+        return replace(self.hardware, virtualization=observe_virtualization(self.machine))
+
+    @functools.cached_property
     def graphics(self) -> Graphics:
         """What an owner says about the GPUs."""
         from agent.machine.graphics import observe_graphics
@@ -309,7 +318,7 @@ class App:
             raise FirstlightError(f"{self.capture}: is a recording already", "leave --machine out")
         remembered = RecordingMachine(self.machine)
         self.__dict__["machine"] = remembered
-        self.graphics  # noqa: B018 - so that the recording can tell them
+        self.described, self.graphics  # noqa: B018 - so that the recording can tell them
         self.drift.fingerprint  # noqa: B018 - so that a recording can be looked at for drift
         _, results = self.observe(self.checks(), level=level, record=True)
         profile = self.choice.loaded.profile.model_dump(mode="json", by_alias=True)
