@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.machine.disks import observe_disks
 from agent.machine.pci import observe_gpus
-from agent.model.errors import Missing, Unobservable
+from agent.model.errors import Unobservable
 from agent.model.hardware import Hardware
 
 if TYPE_CHECKING:
