@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agent.exporter.facts import Facts
     from agent.exporter.serving import Service
     from agent.images.shelf import Shelf
+    from agent.machine.ahead import Ahead
     from agent.machine.api import Machine
     from agent.machine.recording import Recording
     from agent.model.finding import CheckRun, Report
@@ -40,6 +41,7 @@ class App:
     def __init__(self, *, capture: str | None = None, profile: str | None = None) -> None:
         self.capture = capture
         self._wanted = profile
+        self._ahead: Ahead | None = None
 
     @functools.cached_property
     def recording(self) -> Recording | None:
@@ -67,6 +69,15 @@ class App:
         from agent.machine.hardware import observe_hardware
 
         return observe_hardware(self.machine)
+
+    @functools.cached_property
+    def described(self) -> Hardware:
+        """The hardware together with what it runs in, for who shows it. Raises Unobservable."""
+        from dataclasses import replace
+
+        from agent.machine.hardware import observe_virtualization
+
+        return replace(self.hardware, virtualization=observe_virtualization(self.machine))
 
     @functools.cached_property
     def graphics(self) -> Graphics:
@@ -147,6 +158,14 @@ class App:
 
         return load_checks(checks, only)
 
+    def start_ahead(self, level: str) -> None:
+        """Let this machine answer what nearly every look asks while the profile is read; `observe` collects it."""
+        from agent.machine.ahead import Ahead, usual_commands
+        from agent.machine.local import LocalMachine
+
+        if isinstance(self.machine, LocalMachine):
+            self._ahead = Ahead(usual_commands(self.machine, level))
+
     def check(
         self,
         *,
@@ -176,9 +195,10 @@ class App:
         from agent.model.finding import Report
 
         resolved, started, begun = self.resolved, time.time(), time.monotonic()
+        ahead, self._ahead = self._ahead, None
         results = run_checks(
             chosen,
-            self.machine,
+            ahead.collect(self.machine) if ahead is not None else self.machine,
             resolved,
             Level[level.upper()],
             on_start=on_start,
@@ -298,7 +318,7 @@ class App:
             raise FirstlightError(f"{self.capture}: is a recording already", "leave --machine out")
         remembered = RecordingMachine(self.machine)
         self.__dict__["machine"] = remembered
-        self.graphics  # noqa: B018 - so that the recording can tell them
+        self.described, self.graphics  # noqa: B018 - so that the recording can tell them
         self.drift.fingerprint  # noqa: B018 - so that a recording can be looked at for drift
         _, results = self.observe(self.checks(), level=level, record=True)
         profile = self.choice.loaded.profile.model_dump(mode="json", by_alias=True)

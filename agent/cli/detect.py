@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         from agent.report.card import card
 
-        terminal.show(card(app.hardware, app.graphics, app.docker(), choice, terminal.width()), args)
+        terminal.show(card(app.described, app.graphics, app.docker(), choice, terminal.width()), args)
     if obstacle is not None:
         raise obstacle
     return 0
@@ -62,5 +62,5 @@ def _document(app: App, choice: Choice | None) -> dict[str, Any]:
             "files": [str(file) for file in choice.loaded.files],
             "candidates": [asdict(fit) for fit in choice.fits],
         }
-    return {"hardware": asdict(app.hardware), "graphics": plain_graphics(app.graphics), "docker": app.docker(),
+    return {"hardware": asdict(app.described), "graphics": plain_graphics(app.graphics), "docker": app.docker(),
             "advice": find_shortages(app.hardware, app.graphics), "profile": profile}

@@ -51,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     app = App(capture=args.machine, profile=args.profile)
     if args.accept is not None:
         return _accept(app, args)
+    if args.against in ("", "profile") and not args.only:
+        app.start_ahead("standard")
     report = _looked(app, args)
     if not args.no_save and app.recording is None:
         app.tell_exporter(terminal.warn)

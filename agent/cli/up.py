@@ -122,7 +122,7 @@ def _begun(args: argparse.Namespace) -> FirstBoot | None:
     digest = ""
     if not args.at_boot:
         app = App(profile=profile)
-        terminal.show(card(app.hardware, app.graphics, app.docker(), app.choice, terminal.width()), args)
+        terminal.show(card(app.described, app.graphics, app.docker(), app.choice, terminal.width()), args)
         digest = app.resolved.digest
         if not args.yes:
             from agent.cli.changes import render_plan

@@ -73,7 +73,7 @@ def _card(app: App) -> dict[str, Any]:
         choice = app.choice
     except FirstlightError:
         choice = None
-    rows = card_rows(app.hardware, app.graphics, app.docker(), choice)
+    rows = card_rows(app.described, app.graphics, app.docker(), choice)
     return {"hostname": app.hardware.hostname, "rows": rows, "unified": app.graphics.unified,
             "memory_bytes": app.hardware.memory_bytes}
 

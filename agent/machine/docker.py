@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agent.machine import shortcuts
 from agent.machine.systemd import observe_units
 from agent.model.errors import Missing, Unobservable
 
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
 
 UNIT = "docker.service"
+INFO_ARGV = shortcuts.INFO_ARGV
 DAEMON_JSON = "/etc/docker/daemon.json"
 PID_FILE = "/run/docker.pid"
-INFO_ARGV = ("docker", "info", "--format", "{{json .}}")
 PS_ARGV = ("docker", "ps", "--all", "--no-trunc", "--format", "{{json .}}")
 _FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin")
 _SNAPS = ("/snap/bin/docker", "/var/snap/docker/current")
@@ -106,7 +107,7 @@ def find_snap(machine: Machine) -> str | None:
 
 def observe_unit(machine: Machine) -> dict[str, str]:
     """Return docker.service as systemd shows it; see systemd.observe_units."""
-    return observe_units(machine)[UNIT]
+    return observe_units(machine, (UNIT,))[UNIT]
 
 
 def engine_runs(machine: Machine) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.machine.disks import observe_disks
 from agent.machine.pci import observe_gpus
-from agent.model.errors import Missing, Unobservable
+from agent.model.errors import Unobservable
 from agent.model.hardware import Hardware
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def observe_hardware(machine: Machine) -> Hardware:
         codename=release.get("VERSION_CODENAME", ""),
         kernel=machine.read("/proc/sys/kernel/osrelease").strip(),
         vendor_os="dgx-os" if any(machine.exists(path) for path in _VENDOR_OS_FILES) else "",
-        virtualization=_virtualization(machine),
+        virtualization="",
         product=_product(machine),
         gpus=observe_gpus(machine),
         disks=observe_disks(machine),
@@ -76,11 +76,11 @@ def _cpu_model(cpuinfo: str) -> str:
     return " + ".join(_ARM_CORES.get(kind, f"ARM core {kind[0]}/{kind[1]}") for kind in kinds)
 
 
-def _virtualization(machine: Machine) -> str:
-    """Return what systemd-detect-virt says (kvm, docker, …), empty on bare metal, "unknown" without it."""
+def observe_virtualization(machine: Machine) -> str:
+    """Return what systemd-detect-virt says (kvm, docker, …), empty on bare metal, "unknown" without an answer."""
     try:
         said = machine.run(["systemd-detect-virt"], ok=None).out.strip()
-    except Missing:
+    except Unobservable:
         return "unknown"
     return "" if said == "none" else said or "unknown"
 

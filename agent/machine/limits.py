@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LIMITS_CONF = "/etc/security/limits.conf"
 LIMITS_FOLDER = "/etc/security/limits.d"
+# The account that is sure to exist and to own nothing; `su` opens a PAM session for it as a login does.
+SESSION_ARGV = ("su", "-s", "/bin/sh", "nobody", "-c", "ulimit -Sn; ulimit -Hn")
 
 
 @dataclass(frozen=True, slots=True)

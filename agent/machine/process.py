@@ -41,18 +41,36 @@ def run_command(argv: Sequence[str], timeout_s: float) -> Completed:
     """
     reap_abandoned()
     deadline = time.monotonic() + timeout_s
-    out, out_end = os.pipe()
-    err, err_end = os.pipe()
-    try:
+    return Started(argv).result(deadline, timeout_s)
+
+
+class Started:
+    """A command of ours at work, in its own process group. Its result is to be asked for once."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._argv = tuple(argv)
+        self._out, out_end = os.pipe()
+        self._err, err_end = os.pipe()
         try:
-            pid = _spawn(argv, out_end, err_end)
+            self._pid = _spawn(argv, out_end, err_end)
+        except BaseException:
+            self._close()
+            raise
         finally:
             os.close(out_end)
             os.close(err_end)
-        return _finish(pid, tuple(argv), {out: bytearray(), err: bytearray()}, deadline, timeout_s)
-    finally:
-        os.close(out)
-        os.close(err)
+
+    def result(self, deadline: float = 0.0, timeout_s: float = 0.0) -> Completed:
+        """Wait for it until the deadline (monotonic clock; 0: what has ended by now). Raises as run_command does."""
+        try:
+            pipes = {self._out: bytearray(), self._err: bytearray()}
+            return _finish(self._pid, self._argv, pipes, deadline, timeout_s)
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        os.close(self._out)
+        os.close(self._err)
 
 
 def _find_command(name: str) -> str:

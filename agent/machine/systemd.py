@@ -16,39 +16,53 @@ if TYPE_CHECKING:
 
 Properties = dict[str, str]
 
-# Asked for in one command, so that every check that needs a unit shares one memoised answer.
-UNITS = (
-    "ai.slice", "user.slice", "docker.service", "docker.socket", "containerd.service",
-    "systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntp.service", "ntpsec.service",
-    "unattended-upgrades.service", "apt-daily-upgrade.timer", "ssh.service", "nvidia-persistenced.service",
-    "nvidia-fabricmanager.service",
+# Each is asked for in one command that all checks share: first what roles keep, which every look for drift needs.
+KEPT = ("ai.slice", "docker.service", "prometheus.service", "prometheus-alertmanager.service",
+        "prometheus-node-exporter.service")
+OTHERS = (
+    "user.slice", "systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntp.service", "ntpsec.service",
+    "nvidia-persistenced.service", "nvidia-fabricmanager.service",
 )
+OURS = "firstlight-backup-"  # those that systemd has loaded come with KEPT
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "FragmentPath",
     "DropInPaths", "MainPID", "Result", "ExecMainStatus", "ExecMainExitTimestamp", "CPUWeight", "MemoryHigh",
     "MemoryMax", "MemoryMin", "LimitNOFILE", "LimitNOFILESoft",
 )
+MANAGER_ARGV = ("systemctl", "show", "-p", "DefaultLimitNOFILE,DefaultLimitNOFILESoft")
 UNLIMITED = "infinity"
 ROOTS = tuple(f"{root}/systemd" for root in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
 
 
-def units_argv(names: Sequence[str] = UNITS) -> tuple[str, ...]:
-    """Return the command that asks for PROPERTIES of `names`."""
-    return ("systemctl", "show", "-p", ",".join(PROPERTIES), "--", *names)
+def units_argv(names: Sequence[str] = (*KEPT, f"{OURS}*")) -> tuple[str, ...]:
+    """Return the command that asks for PROPERTIES of `names`; a pattern matches inactive units too."""
+    return ("systemctl", "show", "--all", "-p", ",".join(PROPERTIES), "--", *names)
 
 
-def observe_units(machine: Machine, names: Sequence[str] = UNITS) -> dict[str, Properties]:
+def observe_units(machine: Machine, names: Sequence[str]) -> dict[str, Properties]:
     """Return the PROPERTIES of each unit by the name asked for (LoadState is "not-found" for one that is
     absent).
 
-    Raises Unobservable where systemd does not run.
+    What is in none of the shared answers is asked for by itself. Raises Unobservable where systemd does not run.
     """
     _require_systemd(machine)
-    answer = machine.run(units_argv(names)).out
-    blocks = [parse_properties(block) for block in re.split(r"\n\s*\n", answer.strip("\n"))]
-    if len(blocks) != len(names):
-        raise Unobservable(f"systemctl show answered for {len(blocks)} of {len(names)} units")
-    return dict(zip(names, blocks, strict=True))
+    found: dict[str, Properties] = {}
+    if any(name in KEPT or name.startswith(OURS) for name in names):
+        blocks = _blocks(machine, units_argv(), KEPT)
+        found |= {block.get("Id", ""): block for block in blocks[len(KEPT):]} | dict(zip(KEPT, blocks, strict=False))
+    if any(name in OTHERS for name in names):
+        found |= dict(zip(OTHERS, _blocks(machine, units_argv(OTHERS), OTHERS), strict=False))
+    if missing := [name for name in names if name not in found]:
+        found |= dict(zip(missing, _blocks(machine, units_argv(missing), missing), strict=False))
+    return {name: found[name] for name in names}
+
+
+def _blocks(machine: Machine, argv: Sequence[str], names: Sequence[str]) -> list[Properties]:
+    """Return what systemctl says of the named units, in their order, then of those that match a pattern."""
+    told = [parse_properties(block) for block in re.split(r"\n\s*\n", machine.run(argv).out.strip("\n"))]
+    if len(told) < len(names):
+        raise Unobservable(f"systemctl show answered for {len(told)} of {len(names)} units")
+    return told
 
 
 def observe_manager(machine: Machine) -> Properties:
@@ -56,8 +70,7 @@ def observe_manager(machine: Machine) -> Properties:
     DefaultLimitNOFILESoft.
     """
     _require_systemd(machine)
-    argv = ("systemctl", "show", "-p", "DefaultLimitNOFILE,DefaultLimitNOFILESoft")
-    return parse_properties(machine.run(argv).out)
+    return parse_properties(machine.run(MANAGER_ARGV).out)
 
 
 def observe_manager_files(machine: Machine, name: str) -> dict[str, str]:
@@ -78,8 +91,13 @@ def observe_manager_files(machine: Machine, name: str) -> dict[str, str]:
     return found
 
 
+def runs(machine: Machine) -> bool:
+    """Return whether systemd is process 1 here."""
+    return machine.exists("/run/systemd/system")
+
+
 def _require_systemd(machine: Machine) -> None:
-    if not machine.exists("/run/systemd/system"):
+    if not runs(machine):
         raise Unobservable("systemd does not run here (no /run/systemd/system)")
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agent.machine.apt import STATUS_FILE, Package, parse_status
+from agent.machine.apt import Package, observe_packages
 from agent.model.errors import Missing, Unobservable
 
 if TYPE_CHECKING:
@@ -35,14 +35,8 @@ class CdiSpec:
 
 def observe_toolkit_packages(machine: Machine) -> dict[str, Package]:
     """Return those of the four packages that are installed, by name. Missing on a machine without dpkg."""
-    text = machine.read(STATUS_FILE, limit_bytes=64 << 20)
-    blocks, lines = [], f"\n{text}"
-    for name in PACKAGES:
-        start = lines.find(f"\nPackage: {name}\n")
-        if start >= 0:
-            end = text.find("\n\n", start)
-            blocks.append(text[start:] if end < 0 else text[start:end])
-    found = parse_status("\n\n".join(blocks))
+    packages = observe_packages(machine)
+    found = {name: packages[name] for name in PACKAGES if name in packages}
     return {name: package for name, package in found.items() if package.state == "installed"}
 
 

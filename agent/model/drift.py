@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -106,6 +105,8 @@ class DriftReport:
 
 def digest_of(facts: dict[str, str]) -> str:
     """Return 12 hex digits of the SHA-256 of facts in order."""
+    import hashlib
+
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

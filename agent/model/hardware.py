@@ -32,7 +32,8 @@ class Disk:
 class Hardware:
     """The machine in one value. `architecture` is `uname -m` (x86_64, aarch64).
 
-    `vendor_os` is "dgx-os" when the vendor manages driver, CUDA and toolkit, else "".
+    `vendor_os` is "dgx-os" when the vendor manages driver, CUDA and toolkit, else "". `virtualization` (kvm, docker, …)
+    is asked for where it is shown (App.described): nothing is judged by it.
     """
 
     hostname: str

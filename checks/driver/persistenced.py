@@ -34,7 +34,7 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     site = observe_site(machine)
     if site.driver is None or not profile.profile.gpu.driver.persistence:
         return Seen(site)
-    unit = observe_units(machine)[UNIT]
+    unit = observe_units(machine, (UNIT,))[UNIT]
     command = observe_unit_files(machine, unit).get(("Service", "ExecStart"), "") if _is_there(unit) else ""
     return Seen(site, unit, command, _mode(machine))
 

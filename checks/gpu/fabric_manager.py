@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
-from agent.machine.driver import loaded_version
-from agent.machine.nvidia_packages import observe_nvidia_packages, upstream_of
-from agent.machine.nvswitch import observe_switches
 from agent.machine.pci import observe_gpus
 from agent.machine.systemd import find_container, observe_units
 from agent.model.finding import Evidence, Remedy
@@ -34,7 +31,7 @@ class Seen:
 
 
 def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
-    """Look for switches first; the rest only where they are."""
+    """Look for switches first; the rest only where they are, and what it needs is imported there."""
     part, cards = profile.profile.gpu.fabric_manager, observe_gpus(machine)
     if not cards:
         return Seen(NO_GPU)
@@ -43,13 +40,19 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     container = find_container(machine)
     if container:
         return Seen(f"The fabric manager runs on the host of this {container} container.")
+    from agent.machine.nvswitch import observe_switches
+
     switches = observe_switches(machine, cards)
     if not switches and part.needed != "always":
         return Seen(NOT_NEEDED)
+    from agent.machine.driver import loaded_version
+    from agent.machine.nvidia_packages import observe_nvidia_packages, upstream_of
+
     packages = observe_nvidia_packages(machine)
     package = next((upstream_of(found.version) for name, found in packages.items()
                     if name.startswith("nvidia-fabricmanager") and "dev" not in name), "")
-    return Seen("", switches, loaded_version(machine), package, observe_units(machine)[UNIT].get("ActiveState", ""))
+    state = observe_units(machine, (UNIT,))[UNIT].get("ActiveState", "")
+    return Seen("", switches, loaded_version(machine), package, state)
 
 
 def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:

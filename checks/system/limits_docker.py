@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Docker inherits systemd's limit when it starts: a daemon older than the limit keeps the old one.
 RESTART = Remedy(steps=("Wait until no container runs.", "`systemctl restart docker`."))
+UNIT = "docker.service"
 PID_FILES = ("/run/docker.pid", "/var/run/docker.pid")
 
 
@@ -34,7 +35,7 @@ class Seen:
 def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     """Read the limits of the running dockerd; where the profile sets its own, ask what its unit says too."""
     docker = profile.profile.container.docker
-    unit = observe_units(machine)["docker.service"] if docker.enabled and docker.nofile is not None else {}
+    unit = observe_units(machine, (UNIT,))[UNIT] if docker.enabled and docker.nofile is not None else {}
     pid = find_dockerd(machine)
     if pid is None:
         return Seen(unit=unit)

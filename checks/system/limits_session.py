@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agent.check import Check, Level, Outcome, failed, not_applicable, passed
-from agent.machine.limits import login_limit, observe_login_limits, observe_open_files
+from agent.machine.limits import SESSION_ARGV, login_limit, observe_login_limits, observe_open_files
 from agent.machine.systemd import find_container
 from agent.model.errors import Unobservable
 from agent.model.finding import Evidence, Remedy
@@ -14,9 +14,6 @@ from agent.model.finding import Evidence, Remedy
 if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.model.resolved import ResolvedProfile
-
-# The account that is sure to exist and to own nothing; `su` opens a PAM session for it as a login does.
-ARGV = ("su", "-s", "/bin/sh", "nobody", "-c", "ulimit -Sn; ulimit -Hn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen | None:
         return None
     if not machine.privileged():
         raise Unobservable("only root can open a session for another account; run this check as root")
-    soft, hard = machine.run(ARGV).out.split()[-2:]
+    soft, hard = machine.run(SESSION_ARGV).out.split()[-2:]
     ceiling = observe_open_files(machine, 1)[1]
     lines = [login_limit(observe_login_limits(machine), "*", kind, "nofile") for kind in ("soft", "hard")]
     wanted = profile.profile.system.limits.nofile
@@ -63,7 +60,7 @@ def judge(seen: Seen | None, profile: ResolvedProfile) -> list[Outcome]:
         return [not_applicable(f"This {seen.container} container may not exceed {seen.ceiling} open files; "
                                f"{wanted} cannot be reached in it.")]
     text = f"soft {seen.soft or 'unlimited'}, hard {seen.hard or 'unlimited'}"
-    evidence = [Evidence(" ".join(ARGV), (text,))]
+    evidence = [Evidence(" ".join(SESSION_ARGV), (text,))]
     if any(value is not None and value < wanted for value in (seen.soft, seen.hard)):
         return [failed(f"A fresh login has fewer than {wanted} open files: {text}.", seen=text,
                        expected=str(wanted), evidence=evidence)]

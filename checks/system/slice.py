@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.systemd import (
-    UNITS,
     Properties,
     observe_unit_files,
     observe_units,
@@ -36,8 +35,7 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen | None:
     part = profile.profile.system.slice
     if not part.enabled:
         return None
-    names = UNITS if part.name in UNITS else (part.name,)
-    live = observe_units(machine, names)[part.name]
+    live = observe_units(machine, (part.name,))[part.name]
     values = observe_unit_files(machine, live)
     written = {key: value for (section, key), value in values.items() if section == "Slice"}
     return Seen(live, written, tuple(unit_paths(live)))

@@ -30,7 +30,7 @@ class Seen:
 
 def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     """Ask systemd for the known time services, and timesyncd for its stamp."""
-    units = observe_units(machine)
+    units = observe_units(machine, SERVICES)
     services = {
         name: units[name] for name in SERVICES if units[name].get("LoadState") in {"loaded", "masked"}
     }

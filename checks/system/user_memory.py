@@ -19,7 +19,7 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Properties | None:
     part = profile.profile.system.slice
     if not part.enabled or not part.user_memory_min:
         return None
-    return observe_units(machine)["user.slice"]
+    return observe_units(machine, ("user.slice",))["user.slice"]
 
 
 def judge(seen: Properties | None, profile: ResolvedProfile) -> list[Outcome]:

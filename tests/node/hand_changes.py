@@ -26,7 +26,7 @@ ln -sfn /opt/cuda-12.8 /usr/local/cuda
 printf 'cdiVersion: "0.6.0"\nkind: nvidia.com/gpu\ndevices:\n- name: "0"\n' >/etc/cdi/nvidia.yaml
 tar -C /etc -c hostname | docker import - lab:1 >/dev/null
 tar -C /etc -c passwd | docker import - other:1 >/dev/null
-systemctl enable -q e2scrub_all.timer
+systemctl enable -q dpkg-db-backup.timer
 sleep 1
 """
 )
@@ -151,9 +151,9 @@ CHANGES = (
     ),
     Change(
         "unit disabled",
-        "systemctl disable -q e2scrub_all.timer",
+        "systemctl disable -q dpkg-db-backup.timer",
         "unit",
-        "e2scrub_all.timer",
+        "dpkg-db-backup.timer",
         "enabled .*",
         "",
     ),

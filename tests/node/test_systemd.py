@@ -24,9 +24,12 @@ needs_exporter = pytest.mark.skipif("serve" not in dict(COMMANDS), reason="this 
 LISTING = r"""
 find /etc /var /usr/lib/systemd /usr/local -xdev \( -path /var/lib/firstlight/\*.sqlite\* -o -path /var/log \
   -o -path /var/lib/docker -o -path /var/lib/apt -o -path /var/cache \) -prune -o -printf '%p %y %m %U %G %l\n' | sort
+find /etc -xdev -type f -print0 | sort -z | xargs -0 sha256sum
 getent passwd; getent group
 systemctl list-unit-files --no-pager --no-legend | sort
 systemctl list-units --all --plain --no-pager --no-legend 'firstlight*' | sort
+systemctl list-units --plain --no-pager --no-legend --type service,timer,path,socket | awk '{print $1, $2, $3}' \
+  | grep -v -e ^systemd-hostnamed -e ^systemd-timedated -e ^apt-daily | sort
 """
 
 
@@ -67,6 +70,7 @@ def test_install_writes_the_units_and_starts_the_timers(installed: Installed) ->
     assert set(TIMERS) < set(installed.ran.data["written"])
     for timer in TIMERS:
         assert show(installed.node, timer, "ActiveState") == "active"
+        assert show(installed.node, timer, "NextElapseUSecRealtime") not in ("", "0"), "it has a next time"
         assert show(installed.node, timer, "UnitFileState") == "enabled"
 
 

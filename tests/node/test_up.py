@@ -83,7 +83,8 @@ def test_ctrl_c_then_kill_then_an_apt_lock_and_the_next_start_goes_on(fresh: Nod
     fresh.must(["pkill", "-9", "-o", "-f", UP])
 
     holder = fresh.launch(["/opt/firstlight/bin/python", "-c", "import fcntl, time\n"
-                           "fcntl.lockf(open('/var/lib/dpkg/lock-frontend', 'w'), fcntl.LOCK_EX); time.sleep(15)"])
+                           "held = open('/var/lib/dpkg/lock-frontend', 'w'); fcntl.lockf(held, fcntl.LOCK_EX); "
+                           "time.sleep(15)"])
     ran = fresh.firstlight("up", "--yes")
     holder.wait(60)
     assert ran.code in (0, 1, 2), str(ran)
@@ -98,7 +99,8 @@ TROUBLES = (
      "Install the basic packages: `apt-get"),
     ("apt's lock held for longer than it waits",
      "setsid /opt/firstlight/bin/python -c 'import fcntl, time; "
-     'fcntl.lockf(open("/var/lib/dpkg/lock-frontend", "w"), fcntl.LOCK_EX); time.sleep(3600)\' >/dev/null 2>&1 &',
+     'held = open("/var/lib/dpkg/lock-frontend", "w"); fcntl.lockf(held, fcntl.LOCK_EX); time.sleep(3600)\' '
+     ">/dev/null 2>&1 & sleep 1",
      "pkill -f lock-[f]rontend",
      "apt is still in use after 5 s by /opt/firstlight/bin/python"),
     ("no room for packages",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from agent.machine.docker import DAEMON_JSON, INFO_ARGV, PID_FILE
-from agent.machine.systemd import UNITS, units_argv
+from agent.machine.systemd import KEPT, units_argv
 from agent.machine.toolkit import PACKAGES, PIN
 from agent.model.profile import Profile
 from agent.model.resolved import ResolvedProfile, resolve
@@ -44,7 +44,7 @@ def status(versions: dict[str, str], held: tuple[str, ...] = PACKAGES) -> str:
 def units(active: str = "active", enabled: str = "enabled", load: str = "loaded") -> str:
     """Return what `systemctl show` says of all units, docker.service as given."""
     ours = f"Id=docker.service\nLoadState={load}\nActiveState={active}\nUnitFileState={enabled}"
-    return "\n\n".join(ours if name == "docker.service" else f"Id={name}\nLoadState=not-found" for name in UNITS)
+    return "\n\n".join(ours if name == "docker.service" else f"Id={name}\nLoadState=not-found" for name in KEPT)
 
 
 def machine(info: dict[str, Any] | None = None, files: dict[str, Any] | None = None,

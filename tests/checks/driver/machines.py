@@ -9,7 +9,7 @@ from typing import Any
 from agent.machine.gpu import PROBE
 from agent.machine.journal import DMESG_ARGV
 from agent.machine.secure_boot import FOLDER, GUID
-from agent.machine.systemd import UNITS, units_argv
+from agent.machine.systemd import OTHERS, units_argv
 from tests.checks.findings import units_text
 from tests.fixtures import NOW, Content, FakeMachine, link, mode
 
@@ -78,7 +78,7 @@ def healthy_files(device: str = "2684") -> dict[str, Content]:
 
 def unit(**changed: str) -> str:
     """Return what systemctl says of nvidia-persistenced."""
-    return units_text(*UNITS, nvidia_persistenced_service={
+    return units_text(*OTHERS, nvidia_persistenced_service={
         "ActiveState": "active", "FragmentPath": "/usr/lib/systemd/system/nvidia-persistenced.service", **changed})
 
 
@@ -95,7 +95,8 @@ def driver(files: Mapping[str, Content | None] | None = None, *, device: str = "
     return FakeMachine(
         {path: content for path, content in whole.items() if content is not None},
         {("modinfo", module_path(KERNEL)): modinfo(), ("modinfo", module_path(NEWER)): modinfo(),
-         units_argv(): unit(), PROBE: nvml(), DMESG_ARGV: "<6>[    0.000000] Linux version\n", **(commands or {})},
+         units_argv(OTHERS): unit(), PROBE: nvml(), DMESG_ARGV: "<6>[    0.000000] Linux version\n",
+         **(commands or {})},
         folders=("/run/systemd/system", *more.pop("folders", ())), **more)
 
 

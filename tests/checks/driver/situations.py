@@ -7,7 +7,7 @@ from typing import Any
 
 from agent.machine.api import FileStatus
 from agent.machine.journal import DMESG_ARGV, KERNEL_ARGV
-from agent.machine.systemd import units_argv
+from agent.machine.systemd import OTHERS, units_argv
 from tests.checks.driver.machines import (
     ABSENT,
     ADDRESS,
@@ -160,10 +160,10 @@ SITUATIONS: dict[str, Situation] = {
             nvidia_open="595.71.05-1ubuntu1", nvidia_driver_pinning_595="595-1")}),
     "no-dpkg": _of("packages", "not-applicable", "no dpkg", {"/var/lib/dpkg/status": None}),
     "persistenced-absent": _of("persistenced", "fail", "not installed", commands={
-        units_argv(): unit(LoadState="not-found", ActiveState="inactive", FragmentPath=""), ("firstlight-nvml",): nvml(
-            persistence=0)}),
+        units_argv(OTHERS): unit(LoadState="not-found", ActiveState="inactive", FragmentPath=""),
+        ("firstlight-nvml",): nvml(persistence=0)}),
     "persistence-by-hand": _of("persistenced", "warn", "gone after the next boot", commands={
-        units_argv(): unit(ActiveState="inactive")}),
+        units_argv(OTHERS): unit(ActiveState="inactive")}),
     "persistenced-without-mode": _of("persistenced", "fail", "--no-persistence-mode", {
         "/usr/lib/systemd/system/nvidia-persistenced.service":
             "[Service]\nExecStart=/usr/bin/nvidia-persistenced --no-persistence-mode\n"},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agent.machine.systemd import UNITS, units_argv
+from agent.machine.systemd import OTHERS, units_argv
 from checks.gpu.fabric_manager import CHECK
 from tests.checks.findings import CONTAINER, DENIED, SYSTEMD, only, units_text
 from tests.checks.gpu.cards import NO_CARD, bus
@@ -28,8 +28,8 @@ def board(files: dict[str, Content] | None = None, *, active: str = "active", **
     """Return an HGX board with two cards and two switches whose fabric manager is as it must be."""
     whole = {**bus("0000:01:00.0", "0000:02:00.0", device="2330"), **switch("0000:c1:00.0"), **switch("0000:c2:00.0"),
              "/sys/module/nvidia/version": VERSION + "\n", STATUS: package(VERSION), **(files or {})}
-    unit = units_text(*UNITS, nvidia_fabricmanager_service={"ActiveState": active})
-    return FakeMachine(whole, {units_argv(): unit}, folders=SYSTEMD, **more)
+    unit = units_text(*OTHERS, nvidia_fabricmanager_service={"ActiveState": active})
+    return FakeMachine(whole, {units_argv(OTHERS): unit}, folders=SYSTEMD, **more)
 
 
 def test_the_drivers_own_version_that_runs_passes() -> None:
@@ -76,7 +76,7 @@ def test_cards_without_a_switch_need_none() -> None:
 def test_boards_that_hide_their_switches_and_profiles_that_say_always_need_one() -> None:
     hidden = {**bus("0000:01:00.0", "0000:02:00.0", device="2901"), "/sys/module/nvidia/version": VERSION,
               STATUS: "Package: bash\nStatus: install ok installed\nVersion: 5\n"}
-    unit = {units_argv(): units_text(*UNITS)}
+    unit = {units_argv(OTHERS): units_text(*OTHERS)}
     assert only(CHECK, FakeMachine(hidden, unit, folders=SYSTEMD)).verdict == "fail"
     plain = {**hidden, **bus("0000:01:00.0", "0000:02:00.0", device="20b5")}
     always = {"fabric_manager": {"needed": "always"}}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.machine.systemd import UNITS, units_argv
+from agent.machine.limits import SESSION_ARGV
+from agent.machine.systemd import KEPT, units_argv
 from agent.model.errors import Unobservable
 from checks.system import limits_docker, limits_login, limits_service, limits_session
 from tests.checks.findings import CONTAINER, DENIED, SYSTEMD, only, units_text, verdicts
@@ -77,7 +78,7 @@ def test_unreadable_limits_are_unknown_and_a_profile_without_them_not_applicable
 
 def session(answer: object, hard: object = 1_048_576, **more: object) -> FakeMachine:
     files = {DROPIN: GOOD, "/proc/1/limits": process(1024, hard), **more.pop("files", {})}
-    return FakeMachine(files, {limits_session.ARGV: answer}, **more)
+    return FakeMachine(files, {SESSION_ARGV: answer}, **more)
 
 
 @pytest.mark.parametrize(("answer", "verdict"), [
@@ -165,7 +166,7 @@ OWN = {"container": {"docker": {"nofile": 1_000_000}}}
 def unit(limit: str, **more: str) -> dict[str, object]:
     """Return what systemd says of docker.service."""
     told = {"ActiveState": "active", "LimitNOFILE": limit, **more}
-    return {"commands": {units_argv(): units_text(*UNITS, docker_service=told)}, "folders": SYSTEMD}
+    return {"commands": {units_argv(): units_text(*KEPT, docker_service=told)}, "folders": SYSTEMD}
 
 
 def test_the_unit_of_docker_must_give_it_as_much_after_a_restart():
@@ -177,7 +178,7 @@ def test_the_unit_of_docker_must_give_it_as_much_after_a_restart():
 
 
 def test_a_unit_that_is_not_there_is_another_checks_matter():
-    assert only(limits_docker.CHECK, docker(1_000_000, commands={units_argv(): units_text(*UNITS)}, folders=SYSTEMD),
+    assert only(limits_docker.CHECK, docker(1_000_000, commands={units_argv(): units_text(*KEPT)}, folders=SYSTEMD),
                 **OWN).verdict == "pass"
 
 

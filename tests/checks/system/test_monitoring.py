@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from agent.machine.systemd import units_argv
+from agent.machine.systemd import KEPT, units_argv
 from agent.model.profile import Monitoring
 from agent.resources import playbooks
+from checks.system import monitoring
 from checks.system.monitoring import CHECK, CONFIG, DCGM, OURS
 from tests.ansible_modules import load_module
 from tests.checks.findings import DENIED, SYSTEMD, found, only, units_text
@@ -52,9 +53,9 @@ def node(changed: dict[str, str | None] | None = None, services: dict[str, int] 
         **(changed or {})}
     up = {"ActiveState": "active", "UnitFileState": "enabled"}
     on = {f"{name.replace('-', '_')}_service": up | {"MainPID": str(pid)} for name, pid in services.items()}
-    names = [f"{name}.service" for name in services]
-    return FakeMachine({path: text for path, text in made.items() if text is not None},
-                       {units_argv(names): units_text(*names, **{**on, **units})}, folders=SYSTEMD)
+    answers = {units_argv(names): units_text(*names, **{**on, **units}) for names in (KEPT, (f"{DCGM}.service",))}
+    answers[units_argv()] = answers.pop(units_argv(KEPT))
+    return FakeMachine({path: text for path, text in made.items() if text is not None}, answers, folders=SYSTEMD)
 
 
 def bad(machine: FakeMachine) -> list[tuple[str, str]]:
@@ -118,6 +119,15 @@ def test_each_value_that_somebody_edited_is_found(path: str, before: str, after:
     text = written(ALL)[path]
     assert before in text
     assert bad(node({path: text.replace(before, after)})) == [("fail", "settings")]
+
+
+def test_settings_as_the_role_lays_them_out_are_read_without_yaml_and_say_the_same() -> None:
+    text = written(ALL)[CONFIG]
+    assert text is not None
+    assert monitoring._as_written(text) == monitoring._as_yaml(text) is not None
+    for more in ("remote_write: []\n", "scrape_configs: []\n", "    honor_labels: true\n", "  - job_name: 'a'\n"):
+        assert monitoring._as_written(text + more) is None
+    assert monitoring._as_written(text.replace('"127.0.0.1:9836"', '"127.0.0.1:\\x39836"')) is None
 
 
 def test_dcgm_exporter_is_judged_where_its_unit_is() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.machine.systemd import UNITS, units_argv
+from agent.machine.systemd import KEPT, OTHERS, units_argv
 from agent.model.errors import Unobservable
 from checks.system import backup_timers, failed_units, host_keys, time_sync
 from tests.checks.findings import CONTAINER, DENIED, SYSTEMD, only, units_text, verdicts
@@ -16,7 +16,7 @@ OFF = {"ActiveState": "inactive", "UnitFileState": "disabled"}
 
 def clock(uptime_s: float = 5000, files: dict[str, str] | None = None, **units: dict[str, str]) -> FakeMachine:
     return FakeMachine({"/proc/uptime": f"{uptime_s} 1.0\n", **(files or {})},
-                       {units_argv(): units_text(*UNITS, **units)}, folders=SYSTEMD)
+                       {units_argv(OTHERS): units_text(*OTHERS, **units)}, folders=SYSTEMD)
 
 
 STAMP = {time_sync.STAMP: ""}
@@ -107,7 +107,7 @@ def backup(timer: dict[str, str] | None, service: dict[str, str] | None, mounts:
     told = {name: {**unit, "FragmentPath": f"{UNITS_FOLDER}/{path}"}
             for (name, unit), path in zip(given.items(), NAMES, strict=True) if unit is not None}
     files = {f"{UNITS_FOLDER}/{path}": text for path, text in zip(NAMES, texts, strict=True)}
-    return FakeMachine({"/proc/self/mountinfo": mounts, **files}, {units_argv(NAMES): units_text(*NAMES, **told)},
+    return FakeMachine({"/proc/self/mountinfo": mounts, **files}, {units_argv(): units_text(*KEPT, *NAMES, **told)},
                        folders=SYSTEMD)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.machine.systemd import UNITS, units_argv
+from agent.machine.systemd import KEPT, OTHERS, units_argv
 from agent.model.errors import Unobservable
 from checks.system import slice as ai_slice
 from checks.system import user_memory
@@ -19,7 +19,7 @@ WRITTEN = f"[Slice]\nCPUWeight=80\nMemoryHigh={LIVE['MemoryHigh']}\nMemoryMax={L
 
 
 def machine(text: str = WRITTEN, **changed: str) -> FakeMachine:
-    return FakeMachine({PATH: text}, {units_argv(): units_text(*UNITS, ai_slice=LIVE | changed)}, folders=SYSTEMD)
+    return FakeMachine({PATH: text}, {units_argv(): units_text(*KEPT, ai_slice=LIVE | changed)}, folders=SYSTEMD)
 
 
 def test_limits_in_the_file_and_in_force_pass():
@@ -75,12 +75,12 @@ def test_without_systemd_it_is_unknown_and_switched_off_not_applicable():
     ],
 )
 def test_user_slice_must_keep_the_wanted_memory(value, verdict):
-    text = units_text(*UNITS, user_slice={"MemoryMin": value})
-    seen = FakeMachine(commands={units_argv(): text}, folders=SYSTEMD)
+    text = units_text(*OTHERS, user_slice={"MemoryMin": value})
+    seen = FakeMachine(commands={units_argv(OTHERS): text}, folders=SYSTEMD)
     assert only(user_memory.CHECK, seen, system={"slice": {"user_memory_min": "2G"}}).verdict == verdict
 
 
 def test_user_memory_is_unknown_when_systemctl_fails_and_not_applicable_when_not_wanted():
-    broken = FakeMachine(commands={units_argv(): Unobservable("systemctl: timed out")}, folders=SYSTEMD)
+    broken = FakeMachine(commands={units_argv(OTHERS): Unobservable("systemctl: timed out")}, folders=SYSTEMD)
     assert only(user_memory.CHECK, broken, system={"slice": {"user_memory_min": "2G"}}).verdict == "unknown"
     assert only(user_memory.CHECK, broken).verdict == "not-applicable"

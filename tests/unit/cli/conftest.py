@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.machine.hardware import observe_hardware
+from agent.machine.hardware import observe_hardware, observe_virtualization
 from agent.machine.mounts import observe_mounts
 from agent.machine.recorded import RecordingMachine
 from agent.machine.recording_file import save_recording
@@ -42,6 +42,7 @@ def capture(tmp_path: Path) -> str:
         FILES, {("uname", "-m"): "x86_64\n", ("systemd-detect-virt",): "none\n"},
         folders=("/sys/bus/pci/devices",)))
     observe_hardware(machine)
+    observe_virtualization(machine)
     observe_mounts(machine)
     machine.privileged()
     save_recording(machine.recording("box-7"), tmp_path / "box-7.json")

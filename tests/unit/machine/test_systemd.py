@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from agent.machine.systemd import (
+    KEPT,
+    OTHERS,
     find_container,
     observe_unit_files,
     observe_units,
@@ -17,25 +19,57 @@ from tests.fixtures import FakeMachine
 SYSTEMD = ("/run/systemd/system",)
 
 
+BACKUP = "firstlight-backup-models.timer"
+
+
+def told(*more: str, of: tuple[str, ...] = KEPT) -> str:
+    """Return what systemctl says of some units, chronyd being an alias, and of more that match the pattern."""
+    blocks = [f"Id={name.replace('chronyd', 'chrony')}\nLoadState=loaded\n" for name in of]
+    return "\n".join([*blocks, *more])
+
+
+def machine(**commands: str) -> FakeMachine:
+    argvs = {"kept": units_argv(), "others": units_argv(OTHERS), "backup": units_argv((BACKUP,)),
+             "both": units_argv(("a", "b"))}
+    return FakeMachine(commands={argvs[name]: text for name, text in commands.items()}, folders=SYSTEMD)
+
+
 def test_units_are_known_by_the_name_asked_for_even_when_it_is_an_alias():
-    text = "Id=chrony.service\nLoadState=loaded\n\nId=x.service\nLoadState=not-found\n"
-    machine = FakeMachine(commands={units_argv(("chronyd.service", "x.service")): text}, folders=SYSTEMD)
-    units = observe_units(machine, ("chronyd.service", "x.service"))
+    units = observe_units(machine(others=told(of=OTHERS)), ("chronyd.service", "user.slice"))
     assert units["chronyd.service"]["Id"] == "chrony.service"
-    assert units["x.service"]["LoadState"] == "not-found"
+    assert units["user.slice"]["Id"] == "user.slice"
+
+
+def test_what_the_pattern_brings_is_known_by_its_id_and_costs_no_command_of_its_own():
+    seen = machine(kept=told(f"Id={BACKUP}\nActiveState=active\n"))
+    assert observe_units(seen, (BACKUP, "docker.service"))[BACKUP]["ActiveState"] == "active"
+
+
+def test_a_unit_that_the_shared_answer_does_not_tell_of_is_asked_for_by_itself():
+    seen = machine(kept=told(), backup=f"Id={BACKUP}\nLoadState=not-found\n")
+    assert observe_units(seen, (BACKUP,))[BACKUP]["LoadState"] == "not-found"
+
+
+def test_what_roles_keep_is_asked_without_the_rest():
+    seen = machine(kept=told())
+    assert observe_units(seen, ("ai.slice",))["ai.slice"]["LoadState"] == "loaded"
+    assert len([question for question in seen.asked if question[0] == "run"]) == 1
 
 
 def test_an_answer_about_fewer_units_is_unobservable():
-    machine = FakeMachine(commands={units_argv(("a", "b")): "Id=a\n"}, folders=SYSTEMD)
+    with pytest.raises(Unobservable, match=f"1 of {len(KEPT)}"):
+        observe_units(machine(kept="Id=a\n"), ("ai.slice",))
+    with pytest.raises(Unobservable, match=f"1 of {len(OTHERS)}"):
+        observe_units(machine(others="Id=a\n"), ("user.slice",))
     with pytest.raises(Unobservable, match="1 of 2"):
-        observe_units(machine, ("a", "b"))
+        observe_units(machine(both="Id=a\n"), ("a", "b"))
 
 
 def test_without_systemd_no_command_is_run():
-    machine = FakeMachine()
+    nowhere = FakeMachine()
     with pytest.raises(Unobservable, match="systemd does not run"):
-        observe_units(machine)
-    assert all(question[0] != "run" for question in machine.asked)
+        observe_units(nowhere, KEPT)
+    assert all(question[0] != "run" for question in nowhere.asked)
 
 
 @pytest.mark.parametrize(

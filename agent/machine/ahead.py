@@ -1,0 +1,61 @@
+"""Commands that are started before their answers are asked for, so that nobody waits for them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from agent.machine.process import Started
+from agent.model.errors import Unobservable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from agent.machine.api import Machine
+
+PATIENCE_S = 0.5
+
+
+def usual_commands(machine: Machine, level: str) -> Iterator[tuple[str, ...]]:
+    """Yield what nearly every look at a machine asks, at a level of checks (quick, standard, deep); the slowest first.
+
+    A generator, so that the first is at work while what the next needs is imported.
+    """
+    from agent.machine.systemd import MANAGER_ARGV, runs, units_argv
+
+    if runs(machine):
+        yield units_argv()
+        yield MANAGER_ARGV
+    from agent.machine.apt import settings_argv
+
+    yield settings_argv()
+    if level != "quick" and machine.privileged():
+        from agent.machine.limits import SESSION_ARGV
+
+        yield SESSION_ARGV
+
+
+class Ahead:
+    """Read-only commands at work. One that is not done when they are collected is asked again by who needs it."""
+
+    def __init__(self, commands: Iterable[Sequence[str]]) -> None:
+        self._started: list[Started] = []
+        for argv in commands:
+            try:
+                self._started.append(Started(argv))
+            except Unobservable:
+                continue  # who needs it meets the same, and says so
+
+    def collect(self, machine: Machine) -> Machine:
+        """Return `machine` with the answers that are there within PATIENCE_S; what still runs then is killed."""
+        deadline = time.monotonic() + PATIENCE_S
+        from agent.machine.recorded import RecordingMachine
+
+        knowing = RecordingMachine(machine)
+        while self._started:
+            try:
+                done = self._started.pop().result(deadline)
+            except Unobservable:
+                continue
+            knowing.answers["run", *done.argv] = done
+        return knowing
