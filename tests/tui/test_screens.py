@@ -302,6 +302,16 @@ def test_drifts_fit_the_screen_and_what_was_not_compared_says_why(size: tuple[in
     drive(size, story)
 
 
+def test_a_theme_that_is_not_there_is_said_and_another_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_THEME", "no-such")
+
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        assert app.theme == "textual-dark"
+        assert any("no theme no-such" in each.message for each in app._notifications)
+
+    drive((80, 24), story)
+
+
 def test_a_finding_that_is_told_twice_does_not_shift_what_f_repairs() -> None:
     async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
         report = app.state.report
