@@ -62,7 +62,12 @@ class FirstlightApp(App[None]):
 
     async def on_mount(self) -> None:
         """Show the overview at once; everything else comes as it is known."""
-        self.theme = os.environ.get("FIRSTLIGHT_THEME") or "textual-dark"
+        wanted = os.environ.get("FIRSTLIGHT_THEME") or "textual-dark"
+        if self.get_theme(wanted) is not None:
+            self.theme = wanted
+        else:
+            self.notify(f"FIRSTLIGHT_THEME: there is no theme {visible(wanted)}; t shows those there are",
+                        severity="warning", timeout=8)
         await self.switch_mode("overview")
         self.call_after_refresh(self.jobs.begin)
 

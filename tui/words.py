@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from agent.model.gpu import Reading
 
 STYLE = {
-    Verdict.FAIL: "$text-error bold", Verdict.WARN: "$text-warning", Verdict.UNKNOWN: "$text-accent",
+    Verdict.FAIL: "$text-error bold", Verdict.WARN: "$text-warning", Verdict.UNKNOWN: "$text-primary",
     Verdict.PASS: "$text-success", Verdict.NOT_APPLICABLE: "$text-muted",
 }
 ANSI = {
-    Verdict.FAIL: "bold red", Verdict.WARN: "yellow", Verdict.UNKNOWN: "magenta", Verdict.PASS: "green",
+    Verdict.FAIL: "bold red", Verdict.WARN: "yellow", Verdict.UNKNOWN: "cyan", Verdict.PASS: "green",
     Verdict.NOT_APPLICABLE: "dim",
 }
 _SPARKS = " ▁▂▃▄▅▆▇█"
@@ -32,8 +32,8 @@ GIB = 1 << 30
 
 
 def mark(verdict: Verdict) -> tuple[str, str]:
-    """Return sign and word of a verdict with its style, seven columns wide."""
-    return f"{SYMBOL[verdict]} {LABEL[verdict]:<5.5}"[:7], STYLE[verdict]
+    """Return sign and word of a verdict with its style, nine columns wide."""
+    return f"{SYMBOL[verdict]} {LABEL[verdict]:<7}", STYLE[verdict]
 
 
 def line_of(finding: Finding) -> Content:
@@ -54,11 +54,11 @@ def areas(findings: Iterable[Finding]) -> Content:
     for finding in findings:
         by_area.setdefault(finding.check.partition(".")[0], []).append(finding)
     names = list(counts(()))
-    heads = [f"{SYMBOL[Verdict(name)]} {LABEL[Verdict(name)].lower()[:5]:<5}" for name in names]
-    rows = [Content.styled(f"{'area':<10} " + " ".join(f"{head:>7}" for head in heads), "$text-muted")]
+    heads = [f"{SYMBOL[Verdict(name)]} {LABEL[Verdict(name)].lower()}" for name in names]
+    rows = [Content.styled(f"{'area':<10}" + "".join(f"{head:>10}" for head in heads), "$text-muted")]
     for area, found in sorted(by_area.items()):
         told = counts(found)
-        cells = [(f"{told[name] or '·':>8}", STYLE[Verdict(name)] if told[name] else "$text-disabled")
+        cells = [(f"{told[name] or '·':>10}", STYLE[Verdict(name)] if told[name] else "$text-disabled")
                  for name in names]
         rows.append(Content.assemble(f"{area:<10}", *cells))
     return lines(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 import threading
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from agent.model.errors import UsageError
     from agent.systemd.notify import keep_alive, notify
 
-    if args.sample_every < FASTEST_S:
+    if not FASTEST_S <= args.sample_every < math.inf:
         raise UsageError(f"serve: --sample-every {args.sample_every:g}: at least {FASTEST_S:g} second is needed")
     host, port = address(args.listen)
     service = App(capture=args.machine).service(args.sample_every)

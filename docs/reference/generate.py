@@ -28,6 +28,7 @@ NOTE = "<!-- Written by docs/reference/generate.py from the code; change the cod
 ENVIRONMENT = {
     "FIRSTLIGHT_CONFIG": "folder of the site's profile and settings, in place of /etc/firstlight",
     "FIRSTLIGHT_STATE": "folder of history and runs, in place of /var/lib/firstlight (root) or ~/.local/state",
+    "FIRSTLIGHT_THEME": "colours of firstlight tui: the name of a theme that the key t shows there",
     "NO_COLOR": "set to anything: no colours",
 }
 CODES = {

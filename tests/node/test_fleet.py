@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.node.fleet_bed import SLOW_S, WAIT, Fleet, running_fleet
+from tests.node.images import REPOSITORY
 from tests.node.nodes import product_image
+from tests.tui.browser import START
+from tests.tui.terminal import Terminal
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(3000)]
 THERE = ("twelve-1", "twelve-2", "thirteen-1", "thirteen-2", "thirteen-3")
@@ -71,6 +76,29 @@ def test_drift_names_the_two_with_their_causes(fleet: Fleet, tmp_path: Path) -> 
     assert [cohort["odd"] for cohort in again.data["cohorts"]] == [
         cohort["odd"] for cohort in ran.data["cohorts"]
     ]
+
+
+def test_the_screen_of_a_fleet_asks_over_ssh_and_names_the_odd_ones(fleet: Fleet) -> None:
+    words = ["env", f"PYTHONPATH={REPOSITORY}", f"FIRSTLIGHT_STATE={fleet.home / 'state'}", sys.executable, "-c", START,
+             "tui", "--fleet", str(fleet.inventory)]
+    terminal = Terminal(f"fleet-{os.getpid()}", words, (140, 40))
+    terminal.open()
+    try:
+        terminal.until("[1 Overview]")
+        terminal.press("8")
+        terminal.until("[8 Fleet]")
+        shown = terminal.until("6 machines in 2 cohorts: 2 odd", 600)
+        lines = [line.split(maxsplit=3) for line in shown.splitlines() if line[1:2] in ("✗", "?", "!")]
+        told = {(line[1], line[2]): line[3] for line in lines}
+        assert "user eve" in told["thirteen-1", "odd"]
+        assert told["thirteen-2", "odd"].startswith("limit ")
+        assert ("twelve-3", "unreachable") in told
+        assert "by usermod" in shown, "the chosen one in full, with what did it"
+        terminal.press("/", *"thirteen-2")
+        terminal.until("- usual 16384")
+        terminal.press("q")
+    finally:
+        terminal.close()
 
 
 def test_apply_repairs_ring_by_ring_and_stops_at_a_bad_one(fleet: Fleet) -> None:

@@ -20,7 +20,9 @@ class Terminal:
     def __init__(self, name: str, words: Sequence[str], size: tuple[int, int]) -> None:
         if shutil.which("tmux") is None:
             pytest.skip("needs tmux (package of Debian)")
-        self.name, self._words, self._size = name, shlex.join(words), size
+        # pytest loads readline, which puts the size of another terminal into the environment of children
+        plain = ["env", "-u", "COLUMNS", "-u", "LINES", *words]
+        self.name, self._words, self._size = name, shlex.join(plain), size
 
     def open(self) -> None:
         """Start the program."""

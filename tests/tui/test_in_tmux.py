@@ -31,6 +31,7 @@ def test_every_screen_answers_real_keys(size: tuple[int, int]) -> None:
             terminal.until(title)
             shown = terminal.until(SEEN[key])
             assert max(map(len, shown.splitlines())) <= size[0]
+            assert shown.startswith("Firstlight") == (size[0] > 100), "it is as wide as its terminal"
             terminal.press("?")
             terminal.until("keys ─")
             terminal.press("?")  # not Escape: with a key close behind it would be Alt and that key

@@ -302,6 +302,37 @@ def test_drifts_fit_the_screen_and_what_was_not_compared_says_why(size: tuple[in
     drive(size, story)
 
 
+def test_a_theme_that_is_not_there_is_said_and_another_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_THEME", "no-such")
+
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        assert app.theme == "textual-dark"
+        assert any("no theme no-such" in each.message for each in app._notifications)
+
+    drive((80, 24), story)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_mouse_chooses_screens_rows_and_keys(size: tuple[int, int]) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        def at(words: str) -> int:
+            return text_of(app).splitlines()[0].index(words) + 2
+
+        for words, title in (("4 History", "[4 History]"), ("7 Smoke", "[7 Smoke]"), ("8 Fleet", "[8 Fleet]"),
+                             ("1 Overview", "[1 Overview]"), ("7 Smoke", "[7 Smoke]")):
+            await pilot.click("#topbar", offset=(at(words), 0))
+            await until(pilot, lambda title=title: title in text_of(app))
+        await pilot.click(offset=(0, 0))
+        assert "[7 Smoke]" in text_of(app)
+        await pilot.click("#jobs", offset=(4, 3))
+        assert app.screen.query_one(DataTable).cursor_row == 2
+        last = text_of(app).splitlines()[-1]
+        await pilot.click(offset=(last.index("? Help"), size[1] - 1))
+        await until(pilot, lambda: isinstance(app.screen, Help))
+
+    drive(size, story)
+
+
 def test_a_finding_that_is_told_twice_does_not_shift_what_f_repairs() -> None:
     async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
         report = app.state.report

@@ -146,10 +146,8 @@ class Drifts(Face):
         if drift is None:
             at = self.query_one(DataTable).cursor_row - (len(seen.drifts) if seen is not None else 0)
             blind = seen.unseen[at] if seen is not None and 0 <= at < len(seen.unseen) else None
-            told: list[Content | str] = []
-            if blind is not None:
-                told = [Content.styled(blind[0], "bold"), f"not compared: {visible(blind[1])}"]
-            self.query_one("#drift-detail", Static).update(lines(told))
+            told = lines([Content.styled(blind[0], "bold"), f"not compared: {visible(blind[1])}"]) if blind else ""
+            self.query_one("#drift-detail", Static).update(told)
             return
         repair = f"role {drift.role} puts it right: f" if drift.role else "no role puts it right"
         parts: list[Content | str] = [

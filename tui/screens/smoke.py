@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import DataTable, Log, Static
 
 from agent.model.verdict import Verdict
-from agent.report.visible import visible
+from agent.report.visible import shortened, visible
 from tui.screens.face import Face
 from tui.words import bar, clock, line_of, lines, mark, sparkline
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from agent.desk.values import CheckInfo, Proof
 
+COLUMNS = {"job": 12, "last": 9, "when": 16}
 CHART = 14  # columns of a course or a bar
 
 
@@ -48,8 +49,9 @@ class Smoke(Face):
     def on_mount(self) -> None:
         """Name the columns and read what is kept."""
         table = self.query_one(DataTable)
-        for name, width in (("job", 12), ("last", 9), ("when", 16), ("what it proves", None)):
+        for name, width in COLUMNS.items():
             table.add_column(name, width=width)
+        table.add_column("what it proves")
         self.query_one(Log).display = False
         table.focus()
 
@@ -62,6 +64,10 @@ class Smoke(Face):
         if topic in ("all", "look", "proofs", "smoke"):
             self._show_jobs()
             self._show_job()
+
+    def on_resize(self) -> None:
+        """Fit the titles to the new width."""
+        self.call_after_refresh(self.take, "smoke")
 
     def on_data_table_row_highlighted(self) -> None:
         """Show the chosen job."""
@@ -111,7 +117,7 @@ class Smoke(Face):
 
     def _show_jobs(self) -> None:
         jobs = self.state.look.jobs if self.state.look is not None else ()
-        table = self.query_one(DataTable)
+        table, room = self.query_one(DataTable), max(10, self.size.width - sum(COLUMNS.values()) - 10)
         at = table.cursor_row
         table.clear()
         for job in jobs:
@@ -119,7 +125,8 @@ class Smoke(Face):
             worst = next((verdict for verdict in (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
                           if any(line.verdict == verdict.value for line in last)), None)
             table.add_row(job.id, mark(worst)[0] if worst is not None else "- not run",
-                          clock(max(line.started for line in last)) if last else "", job.title)
+                          clock(max(line.started for line in last)) if last else "",
+                          shortened(job.title, room))
         if jobs:
             table.move_cursor(row=min(at, len(jobs) - 1))
 

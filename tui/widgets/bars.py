@@ -11,6 +11,8 @@ from agent.report.visible import visible
 from tui.words import bar
 
 if TYPE_CHECKING:
+    from textual.events import Click
+
     from agent.desk.desk import Desk
     from tui.state import State
 
@@ -20,7 +22,9 @@ WIDE = 110
 
 
 class Topbar(Static):
-    """The machine, the screens and which of them is shown (in brackets)."""
+    """The machine, the screens and which of them is shown (in brackets); a click on one shows it."""
+
+    ends: tuple[tuple[int, str], ...] = ()  # column behind each screen's name
 
     def show(self, state: State, desk: Desk, here: str) -> None:
         """Draw it anew."""
@@ -32,10 +36,20 @@ class Topbar(Static):
             other = f" {number} {title} " if wide else f"{number} {title} "
             tabs.append((f"[{number} {title}]" + " " * (not wide), "$text-primary bold") if place == here else other)
         tag = [(" DEMO ", "$text-warning reverse")] if desk.demo else []
-        if wide:
-            self.update(Content.assemble(("Firstlight ", "bold"), *tag, (f"{name} ", "$text-accent"), *tabs))
-        else:
-            self.update(Content.assemble(*tag, *tabs))
+        head = Content.assemble(("Firstlight ", "bold"), *tag, (f"{name} ", "$text-accent")) if wide else (
+            Content.assemble(*tag))
+        at, ends = head.cell_length, []
+        for tab, (place, _) in zip(tabs, PLACES, strict=True):
+            at += len(tab if isinstance(tab, str) else tab[0])
+            ends.append((at, place))
+        self.ends = (head.cell_length, ""), *ends
+        self.update(Content.assemble(head, *tabs))
+
+    def on_click(self, event: Click) -> None:
+        """Show the screen whose name was clicked."""
+        place = next((place for end, place in self.ends if event.x < end), "")
+        if place:
+            self.app.switch_mode(place)
 
 
 class Statusbar(Static):

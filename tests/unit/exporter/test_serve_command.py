@@ -49,8 +49,9 @@ def test_a_textfile_that_node_exporter_would_not_read_is_refused(
     assert "end in .prom" in capsys.readouterr().err
 
 
-def test_sampling_all_the_time_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "--sample-every", "0"]) == 3
+@pytest.mark.parametrize("seconds", ["0", "nan", "inf"])
+def test_sampling_all_the_time_or_never_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--sample-every", seconds]) == 3
     assert "at least 1 second" in capsys.readouterr().err
 
 
