@@ -12,7 +12,7 @@ from agent.model.finding import Evidence, Remedy
 from agent.model.resolved import with_values
 from agent.smoke.busy import find_work
 from agent.smoke.document import figures_of, find_document, judge_broken, judge_criteria
-from agent.smoke.execution import new_name, run_bounded
+from agent.smoke.execution import Bundle, new_name, run_bounded
 from agent.smoke.nsys import wrapped
 from agent.smoke.places import choose_place, interpreter, launch
 from agent.smoke.session import JobResult, Session
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agent.smoke.places import Place
 
 Words = tuple[str, ...]
+BESIDE = {"lora_peft.py": ("lora.py",)}  # what a script imports
 SLOW = Remedy(steps=(
     "See whether clocks or power are held down: firstlight check --only gpu",
     "On a GB10 or after a power failure: shut down, unplug the power for a minute, start again.",
@@ -78,10 +79,18 @@ def _once(session: Session, place: Place, job: str, script: str, program: Words,
     bounds, name = session.bounds, new_name()
     ready = launch(place, name, bounds, program, gpu=gpu, threads=session.threads)
     argv = wrapped(ready.argv, session, job) if place.kind == "local" else ready.argv
-    ended = run_bounded(argv, bounds, env=ready.env, stdin=str(resources.job_scripts() / script), after=ready.after,
+    ended = run_bounded(argv, bounds, env=ready.env, stdin=program_of(script), after=ready.after,
                         on_line=session.say)
     document = find_document(ended.out)
     return judged(ended, document, session, subject, f"{job} {place.words}", place.kind)
+
+
+def program_of(script: str) -> str | Bundle:
+    """Return what the interpreter is given: the script's file, or with those it stands beside."""
+    folder = resources.job_scripts()
+    if script not in BESIDE:
+        return str(folder / script)
+    return Bundle(script.removesuffix(".py"), tuple((name, str(folder / name)) for name in (script, *BESIDE[script])))
 
 
 def judged(ended: Ended, document: dict[str, Any] | None, session: Session, subject: str, what: str,

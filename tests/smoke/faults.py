@@ -19,6 +19,7 @@ JOBS = Path(__file__).resolve().parents[2] / "checks/smoke/jobs"
 
 
 def load(name: str) -> Any:
+    sys.path.insert(0, str(JOBS))  # as where they run: a job may use another that stands beside it
     spec = importlib.util.spec_from_file_location(name, JOBS / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -18,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -155,16 +156,21 @@ def loss_of(model: Any, ids: Any) -> Any:
     return F.cross_entropy(logits.reshape(-1, VOCABULARY), ids[:, 2:].reshape(-1))
 
 
+def is_adapter(name: str) -> bool:
+    """Return whether a tensor is trained, by its name: of ours or of peft's."""
+    return name.endswith((".low", ".high")) or ".lora_" in name
+
+
 def adapters(model: Any) -> dict[str, Any]:
     """Return the trained tensors by name."""
-    return {name: value for name, value in model.named_parameters() if name.endswith((".low", ".high"))}
+    return {name: value for name, value in model.named_parameters() if is_adapter(name)}
 
 
 def digest(model: Any) -> str:
     """Return the SHA-256 of every frozen weight."""
     found = hashlib.sha256()
     for name, value in model.named_parameters():
-        if not name.endswith((".low", ".high")):
+        if not is_adapter(name):
             here = value.detach().cpu().contiguous()
             found.update(ctypes.string_at(here.data_ptr(), here.numel() * here.element_size()))
     return found.hexdigest()
@@ -175,7 +181,7 @@ def built(args: argparse.Namespace, device: str = "") -> Any:
     model = Decoder(SIZES[args.size], args.seed)
     dtype = torch.float32 if device == "cpu" else getattr(torch, args.dtype)
     for name, value in model.named_parameters():
-        value.data = value.data.to(torch.float32 if name.endswith((".low", ".high")) else dtype)
+        value.data = value.data.to(torch.float32 if is_adapter(name) else dtype)
     return model.to(device or args.device)
 
 
@@ -201,7 +207,7 @@ def train(model: Any, args: argparse.Namespace, source: Source, steps: int) -> t
         if not math.isfinite(losses[-1]):
             break
         if step % 10 == 0 or step == steps - 1:
-            print(f"lora: step {step + 1}/{steps}, loss {losses[-1]:.3f}", file=sys.stderr, flush=True)
+            print(f"{args.job}: step {step + 1}/{steps}, loss {losses[-1]:.3f}", file=sys.stderr, flush=True)
     return losses, times
 
 
@@ -236,14 +242,14 @@ def check_reload(model: Any, args: argparse.Namespace, ids: Any) -> tuple[float,
         return reloaded, float((again(ids) - before).norm() / before.norm())
 
 
-def check_replay(args: argparse.Namespace) -> bool:
+def check_replay(args: argparse.Namespace, build: Callable[..., Any]) -> bool:
     """Return whether three steps done twice give the same bits. Only the plain attention promises that on CUDA."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     found = []
     with sdpa_kernel(SDPBackend.MATH):
         for _ in range(2):
-            model = built(args)
+            model = build(args)
             losses, _ = train(model, args, Source(args.seed + 5), 3)
             found.append((losses, [value.detach().cpu() for value in adapters(model).values()]))
     (losses, values), (losses_again, values_again) = found
@@ -267,6 +273,7 @@ def judged(facts: dict[str, Any], args: argparse.Namespace) -> list[dict[str, An
         ("reload_identical", facts["reload"] == 0.0, facts["reload"], "0"),
         ("merge_equal", facts["merge"] < MERGE_LIMIT[args.dtype], facts["merge"], f"< {MERGE_LIMIT[args.dtype]}"),
         ("replay_identical", facts["replay"], facts["replay"], "the same bits"),
+        *facts.get("more", ()),
     ]
     if "first_of_four" in facts:
         here, cpu = facts["first_of_four"]
@@ -275,47 +282,51 @@ def judged(facts: dict[str, Any], args: argparse.Namespace) -> list[dict[str, An
     return [{"id": name, "ok": bool(ok), "seen": seen, "limit": limit} for name, ok, seen, limit in rows]
 
 
-def proved(args: argparse.Namespace) -> dict[str, Any]:
-    """Train, examine, and return the result document."""
+def learned(args: argparse.Namespace, build: Callable[..., Any]) -> tuple[Any, Any, dict[str, Any]]:
+    """Train what `build(args, device)` makes; return it, a batch it has not seen, and what is known of it."""
     size, source = SIZES[args.size], Source(args.seed)
     source.draw.manual_seed(args.seed + 1000)
     held_out = source.batch(8 * size["batch"], size["length"])
     source.draw.manual_seed(args.seed + 2000)
-    ids, model = held_out.to(args.device), built(args)
+    ids, model = held_out.to(args.device), build(args)
     facts: dict[str, Any] = {"source": source, "bayes": source.bayes(held_out), "base_before": digest(model)}
     start = {name: value.detach().clone() for name, value in adapters(model).items()}
     facts["first"] = evaluated(model, ids)
     if args.device != "cpu":
-        facts["first_of_four"] = evaluated(model, ids[:4]), evaluated(built(args, "cpu"), held_out[:4])
-    facts["losses"], times = train(model, args, source, args.steps)
+        facts["first_of_four"] = evaluated(model, ids[:4]), evaluated(build(args, "cpu"), held_out[:4])
+    facts["losses"], facts["times"] = train(model, args, source, args.steps)
     facts["last"] = evaluated(model, ids)
     facts["captured"] = (source.unigram - facts["last"]) / (source.unigram - facts["bayes"])
     facts["base_after"] = digest(model)
-    moved = adapters(model).items()
-    facts["still"] = [name for name, value in moved if not float((value - start[name]).abs().max()) > 0]
+    facts["still"] = [n for n, value in adapters(model).items() if not float((value - start[n]).abs().max()) > 0]
     few = ids[: size["batch"]]
-    facts["causal"] = check_causal(model, few)
+    facts["causal"], facts["replay"] = check_causal(model, few), check_replay(args, build)
+    return model, few, facts
+
+
+def proved(args: argparse.Namespace) -> dict[str, Any]:
+    """Train, examine, and return the result document."""
+    model, few, facts = learned(args, built)
     facts["reload"], facts["merge"] = check_reload(model, args, few)
-    facts["replay"] = check_replay(args)
     if args.export:
-        torch.save({"size": size, "seed": args.seed, "follow": source.follow, "state": model.state_dict()}, args.export)
-    step_s = statistics.median(times)
+        kept = {"size": SIZES[args.size], "seed": args.seed, "state": model.state_dict()}
+        torch.save({**kept, "follow": facts["source"].follow}, args.export)
+    return told(facts, args)
+
+
+def told(facts: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """Return criteria, figures and settings."""
+    size, step_s, device = SIZES[args.size], statistics.median(facts["times"]), args.device
     return {
         "checks": judged(facts, args),
         "figures": {
             "captured": facts["captured"], "loss_first": facts["first"], "loss_last": facts["last"],
             "tokens_per_s": size["batch"] * size["length"] / step_s, "step_p50_ms": step_s * 1000,
-            "peak_memory_bytes": peak_memory_bytes(args.device),
+            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10 if device == "cpu"
+            else int(torch.cuda.max_memory_allocated()),
         },
         "settings": {"size": args.size, "dtype": args.dtype, "steps": args.steps, "seed": args.seed},
     }
-
-
-def peak_memory_bytes(device: str) -> int:
-    """Return the most memory held: on the device, or by this process."""
-    if device == "cpu":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-    return int(torch.cuda.max_memory_allocated())
 
 
 def described(args: argparse.Namespace) -> dict[str, Any]:
@@ -327,9 +338,9 @@ def described(args: argparse.Namespace) -> dict[str, Any]:
     return about
 
 
-def prepared(argv: list[str] | None) -> argparse.Namespace:
-    """Return the settings; makes torch repeatable."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+def options(text: str | None) -> argparse.ArgumentParser:
+    """Return what can be set, for a job of this docstring."""
+    parser = argparse.ArgumentParser(description=(text or "").partition("\n")[0])
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
     parser.add_argument("--size", choices=sorted(SIZES), default="small")
     parser.add_argument("--dtype", choices=sorted(MERGE_LIMIT), default="float32")
@@ -337,15 +348,17 @@ def prepared(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU")
     parser.add_argument("--workdir", default=None, help="where the adapter is saved for a moment")
-    parser.add_argument("--export", default="", help="also write the trained model to this file")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def prepare(args: argparse.Namespace) -> None:
+    """Choose the device and make torch repeatable."""
     if args.device == "auto":
         args.device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(args.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
-    return args
 
 
 def plain(value: Any) -> Any:
@@ -357,17 +370,25 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the job; exit code 0 all criteria hold, 1 not, 4 it could not run."""
-    begun, args = time.perf_counter(), prepared(argv)
-    document: dict[str, Any] = {"job": "lora"}
+def run(job: str, args: argparse.Namespace, prove: Callable[[argparse.Namespace], dict[str, Any]]) -> int:
+    """Run a job of this kind; exit code 0 all criteria hold, 1 not, 4 it could not run."""
+    begun, args.job = time.perf_counter(), job
+    prepare(args)
+    document: dict[str, Any] = {"job": job}
     try:
-        document |= {"device": described(args), **proved(args)}
+        document |= {"device": described(args), **prove(args)}
     except (RuntimeError, AssertionError) as error:  # CUDA's errors, out of memory among them
         document["error"] = {"kind": type(error).__name__, "text": str(error)[-4000:]}
     document["wall_s"] = round(time.perf_counter() - begun, 3)
     print(json.dumps(plain(document), allow_nan=False))
     return 4 if "error" in document else int(not all(row["ok"] for row in document["checks"]))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run this job."""
+    parser = options(__doc__)
+    parser.add_argument("--export", default="", help="also write the trained model to this file")
+    return run("lora", parser.parse_args(argv), proved)
 
 
 if __name__ == "__main__":

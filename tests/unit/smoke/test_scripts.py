@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import ast
+
 import pytest
 
+from agent import resources
 from agent.model.gpu import Unread
 from agent.model.units import GIB
 from agent.smoke.catalogue import JOBS, chosen_jobs
+from agent.smoke.execution import Bundle
 from agent.smoke.running import run_jobs
+from agent.smoke.scripts import program_of
 from tests.unit.smoke.jobs import OTHER, UUID, asked, calls, document, gpu, interpreter, session
 
 GOOD = {"matmul_bfloat16_tflops": 780.0, "copy_gbs": 4300.0, "gemv_gbs": 4000.0}
@@ -251,3 +256,26 @@ def test_every_job_says_what_it_proves():
     assert list(JOBS) == ["nvidia-smi", "container", "nvcc", "cuda-kernel", "bandwidth", "all-reduce", "lora",
                           "lora-peft", "vllm"]
     assert all(job.title and job.why for job in JOBS.values())
+
+
+def imported(script):
+    """Return what a script imports before and in its functions, by the first word."""
+    found = set()
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+def test_a_script_is_given_with_every_script_that_it_imports_and_else_alone():
+    scripts = {file.name: file for file in resources.job_scripts().glob("*.py") if file.name != "__init__.py"}
+    for name, file in scripts.items():
+        beside = [f"{word}.py" for word in sorted(imported(file)) if f"{word}.py" in scripts]
+        given = program_of(name)
+        if beside:
+            assert given == Bundle(file.stem, tuple((one, str(scripts[one])) for one in (name, *beside)))
+        else:
+            assert given == str(file)
+    assert isinstance(program_of("lora_peft.py"), Bundle)
