@@ -15,7 +15,8 @@ LOCKS = (
 )
 # apt 3.0, while it waits to try an item again, adds a warning to a list in an endless loop: without a network it took
 # 10 GB in minutes. So it tries once, and who calls it tries again.
-APT_GET = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=0")
+WAIT_S = os.environ.get("FIRSTLIGHT_APT_WAIT_S", "600")  # site.yml gives the profile's base.apt_lock_timeout_s
+APT_GET = ("apt-get", "-q", "-y", "-o", f"DPkg::Lock::Timeout={WAIT_S}", "-o", "Acquire::Retries=0")
 FETCH_FAILED = "Failed to fetch"
 FORMAT = "-f=${db:Status-Abbrev}\\t${binary:Package}\\n"
 _HALF = {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.ansible_modules import load_module
 
@@ -80,6 +81,8 @@ def test_every_apt_get_of_ours_is_the_one_that_cannot_loop() -> None:
                for path in (ROOT / "playbooks" / part).glob("*.py")}
     assert [name for name, text in sources.items() if '"apt-get"' in text] == ["dpkg_state.py"]
     assert "Acquire::Retries=0" in dpkg_state.APT_GET
+    play = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())[0]
+    assert play["environment"]["FIRSTLIGHT_APT_WAIT_S"] == "{{ base_apt_lock_timeout_s }}", "held to the profile's"
     roles = [path for path in (ROOT / "playbooks" / "roles").rglob("*.yml") if "apt:" in path.read_text()]
     assert roles == []
 
