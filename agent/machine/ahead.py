@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.machine.process import Started
+from agent.machine.shortcuts import find_question
 from agent.model.errors import Unobservable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from agent.machine.api import Machine
+    from agent.machine.shortcuts import EngineQuestion
 
 PATIENCE_S = 0.5
+_BRIEFLY_S = 0.1
 
 
 def usual_commands(machine: Machine, level: str) -> Iterator[tuple[str, ...]]:
@@ -26,6 +30,10 @@ def usual_commands(machine: Machine, level: str) -> Iterator[tuple[str, ...]]:
     if runs(machine):
         yield units_argv()
         yield MANAGER_ARGV
+    from agent.machine.docker import INFO_ARGV, dockerd_runs
+
+    if dockerd_runs(machine):
+        yield INFO_ARGV
     from agent.machine.apt import settings_argv
 
     yield settings_argv()
@@ -39,12 +47,11 @@ class Ahead:
     """Read-only commands at work. One that is not done when they are collected is asked again by who needs it."""
 
     def __init__(self, commands: Iterable[Sequence[str]]) -> None:
-        self._started: list[Started] = []
-        for argv in commands:
-            try:
-                self._started.append(Started(argv))
-            except Unobservable:
-                continue  # who needs it meets the same, and says so
+        self._started: list[Started | EngineQuestion] = []
+        with suppress(Unobservable):  # of what decides on the commands: who needs it meets the same, and says so
+            for argv in commands:
+                with suppress(Unobservable):
+                    self._started.append(find_question(argv, _BRIEFLY_S) or Started(argv))
 
     def collect(self, machine: Machine) -> Machine:
         """Return `machine` with the answers that are there within PATIENCE_S; what still runs then is killed."""
@@ -55,7 +62,7 @@ class Ahead:
         while self._started:
             try:
                 done = self._started.pop().result(deadline)
-            except Unobservable:
+            except (Unobservable, TimeoutError):
                 continue
             knowing.answers["run", *done.argv] = done
         return knowing

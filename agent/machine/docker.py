@@ -110,14 +110,19 @@ def observe_unit(machine: Machine) -> dict[str, str]:
     return observe_units(machine, (UNIT,))[UNIT]
 
 
-def engine_runs(machine: Machine) -> bool:
-    """Return whether a dockerd runs: its pid file names one, or its unit is active."""
+def dockerd_runs(machine: Machine) -> bool:
+    """Return whether the engine's pid file names a dockerd; False says nothing of one that is kept elsewhere."""
     try:
         pid = machine.read(PID_FILE).strip()
-        if machine.read(f"/proc/{pid}/comm").strip() == "dockerd":
-            return True
+        return machine.read(f"/proc/{pid}/comm").strip() == "dockerd"
     except Missing:
-        pass
+        return False
+
+
+def engine_runs(machine: Machine) -> bool:
+    """Return whether a dockerd runs: its pid file names one, or its unit is active."""
+    if dockerd_runs(machine):
+        return True
     try:
         return observe_unit(machine).get("ActiveState") in {"active", "reloading"}
     except Missing:

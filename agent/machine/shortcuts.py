@@ -26,40 +26,63 @@ def find_answer(argv: Sequence[str], timeout_s: float) -> Completed | None:
     words = tuple(argv)
     if words == ("uname", "-m"):
         return Completed(words, 0, f"{os.uname().machine}\n", "")
-    if words == INFO_ARGV and not _another_engine_is_chosen():
-        said = find_engine_info(timeout_s)
-        return Completed(words, 0, said, "") if said is not None else None
-    return None
-
-
-def find_engine_info(timeout_s: float, path: str = SOCKET) -> str | None:
-    """Return the engine's part of `docker info` as JSON; None when its socket does not answer so.
-
-    The command costs 20 ms of CPU and asks thrice. Source: Docker Engine API, GET /info.
-    """
-    import _socket as socket  # what `socket` adds, enumerations of all constants, costs as much as the question
-
-    deadline = time.monotonic() + timeout_s
-    answer = bytearray()
+    asked = find_question(words, timeout_s)
     try:
-        engine = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        return asked.result(time.monotonic() + timeout_s) if asked is not None else None
+    except TimeoutError as error:
+        raise Unobservable(f"{' '.join(words)}: no answer within {timeout_s:g} s") from error
+    except Unobservable:
+        return None
+
+
+def find_question(argv: Sequence[str], timeout_s: float) -> EngineQuestion | None:
+    """Ask the engine what a command would ask it; None when the command must be started."""
+    if tuple(argv) != INFO_ARGV or _another_engine_is_chosen():
+        return None
+    try:
+        return EngineQuestion(timeout_s)
+    except OSError:
+        return None
+
+
+class EngineQuestion:
+    """`docker info` asked at the engine's socket, where the command costs 20 ms of CPU and asks thrice.
+
+    Source: Docker Engine API, GET /info. Raises OSError.
+    """
+
+    def __init__(self, timeout_s: float, path: str = SOCKET) -> None:
+        import _socket  # what `socket` adds, enumerations of all constants, costs as much as the question
+
+        self._engine = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
-            engine.settimeout(timeout_s)
-            engine.connect(path)
-            engine.sendall(_REQUEST)
+            self._engine.settimeout(timeout_s)
+            self._engine.connect(path)
+            self._engine.sendall(_REQUEST)
+        except BaseException:
+            self._engine.close()
+            raise
+
+    def result(self, deadline: float) -> Completed:
+        """Wait until the deadline (monotonic clock). Raises TimeoutError, Unobservable for any other answer."""
+        answer = bytearray()
+        try:
             while len(answer) <= _LIMIT_BYTES:
-                engine.settimeout(max(0.001, deadline - time.monotonic()))
-                chunk = engine.recv(1 << 16)
+                self._engine.settimeout(max(0.001, deadline - time.monotonic()))
+                chunk = self._engine.recv(1 << 16)
                 if not chunk:
                     break
                 answer += chunk
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise Unobservable(f"Docker does not answer: {error.strerror}") from error
         finally:
-            engine.close()
-    except TimeoutError as error:
-        raise Unobservable(f"{' '.join(INFO_ARGV)}: no answer within {timeout_s:g} s") from error
-    except OSError:
-        return None
-    return _body(bytes(answer))
+            self._engine.close()
+        body = _body(bytes(answer))
+        if body is None:
+            raise Unobservable("Docker answers something else")
+        return Completed(INFO_ARGV, 0, body, "")
 
 
 def _body(answer: bytes) -> str | None:

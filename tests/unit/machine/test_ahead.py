@@ -8,10 +8,12 @@ import time
 from agent.machine import ahead
 from agent.machine.ahead import Ahead, usual_commands
 from agent.machine.apt import settings_argv
+from agent.machine.docker import INFO_ARGV, PID_FILE
 from agent.machine.limits import SESSION_ARGV
 from agent.machine.local import LocalMachine
 from agent.machine.process import abandoned, reap_abandoned
 from agent.machine.systemd import MANAGER_ARGV, units_argv
+from agent.model.errors import Unobservable
 from tests.fixtures import FakeMachine
 
 NOBODY = FakeMachine()
@@ -42,6 +44,11 @@ def test_one_that_is_not_installed_is_left_to_who_needs_it() -> None:
     assert machine.run(("no-such-command",)).out == "asked"
 
 
+def test_a_machine_that_cannot_be_asked_what_to_start_starts_nothing() -> None:
+    blind = FakeMachine(errors={"/run/systemd/system": Unobservable("no"), PID_FILE: Unobservable("no")})
+    assert Ahead(usual_commands(blind, "standard")).collect(blind).clock() == blind.clock()
+
+
 def test_no_handle_stays_open() -> None:
     before = len(os.listdir("/proc/self/fd"))
     Ahead([("true",), ("no-such-command",)]).collect(NOBODY)
@@ -62,4 +69,6 @@ def test_the_usual_ones_are_those_a_level_needs() -> None:
     assert list(usual_commands(systemd, "quick")) == [units_argv(), MANAGER_ARGV, settings_argv()]
     assert SESSION_ARGV in usual_commands(systemd, "standard")
     assert SESSION_ARGV not in usual_commands(FakeMachine(privileged=False), "standard")
+    docker = FakeMachine({PID_FILE: "7\n", "/proc/7/comm": "dockerd\n"})
+    assert list(usual_commands(docker, "quick")) == [INFO_ARGV, settings_argv()], "an engine that is down stays down"
     assert list(usual_commands(FakeMachine(), "quick")) == [settings_argv()]
