@@ -1,7 +1,7 @@
 """The job `vllm` with a real vLLM on this CPU: known answers, the trained adapter, its own count, its real failures.
 
-`make test-vllm` makes the interpreter (FIRSTLIGHT_VLLM): 74 s and 3.4 GB. A start of vLLM is 50 s of CPU, and there
-are six here.
+`make test-vllm` makes the interpreter (FIRSTLIGHT_VLLM): two minutes and 3.4 GB. A start of vLLM is 50 s of CPU, and
+there are eight here.
 """
 
 from __future__ import annotations
