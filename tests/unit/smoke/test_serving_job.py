@@ -60,7 +60,7 @@ def run(python, *words, fault="", bounds=BOUNDS):
     """Run the job with the stand-in; return its result, and a sleep that must not outlive it."""
     mark = f"{os.getpid()}.{time.monotonic_ns() % 10**9}"
     argv = [python, "-", "--skip", "adapter", "--output-tokens", "8", "--prompt-tokens", "16", "--parallel", "1,4",
-            "--ready-s", "40", *words]
+            "--ready-s", "40", "--long-tokens", "0", *words]
     ended = run_bounded(argv, bounds, env={"STAND_IN": fault, "STAND_IN_MARK": mark}, stdin=serving_bundle())
     assert subprocess.run(["pgrep", "-f", f"^sleep {mark}"], capture_output=True).returncode == 1, "an orphan"
     return judged(ended, find_document(ended.out), session(), "", "vllm", "local")
@@ -94,10 +94,11 @@ def test_a_wrong_answer_a_wrong_count_and_a_server_that_stays_are_seen(python, m
     ([([], [])], 1, []), ([([], ["tpot"]), ([], [])], 2, []), ([([], ["tpot"])] * 3, 3, ["tpot"]),
     ([(["tokens"], ["tpot"])], 1, ["tokens", "tpot"])])
 def test_only_times_that_do_not_agree_are_measured_again_and_thrice_at_most(tmp_path, monkeypatch, passes, times, bad):
-    args = argparse.Namespace()
-    told, seen = iter(passes), []
+    args = argparse.Namespace(long_tokens=960)
+    told, seen, tokens = iter(passes), [], []
 
-    def asked_once(*_):
+    def asked_once(server, target, prompts, wanted, parallel):
+        tokens.append(wanted)
         sound, agreed = ([row(name, False, "", "") for name in names] for names in next(told))
         seen.append(Answer())
         return [seen[-1]], {"parallel": 1, "tpot_mean_ms": float(len(seen))}, sound, agreed
@@ -105,9 +106,10 @@ def test_only_times_that_do_not_agree_are_measured_again_and_thrice_at_most(tmp_
     proof = Proof(args, tmp_path, print)
     monkeypatch.setattr(proof, "asked", asked_once)
     answers, found = proof.round(None, Target("http://127.0.0.1:1"), ["a"], 8, 1)
-    assert (len(seen), found["passes"], [one["id"] for one in proof.rows]) == (times, times, bad)
-    assert answers == seen[:1]
-    assert proof.figures["c1_tpot_mean_ms"] == times
+    assert (len(seen), [one["id"] for one in proof.rows], answers) == (times, bad, seen[:1])
+    assert proof.figures["c1_tpot_mean_ms"] == 1
+    assert found.get("again", found)["tpot_mean_ms"] == times
+    assert tokens == [8, *[959] * (times - 1)]
 
 
 def test_a_server_that_is_killed_in_the_middle_is_told_and_nothing_is_left(python):

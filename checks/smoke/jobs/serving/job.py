@@ -85,6 +85,8 @@ def read_words(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--number", type=int, default=0, help="of requests in a round; 0: 4 for each at a time")
     parser.add_argument("--prompt-tokens", type=int, default=64)
     parser.add_argument("--output-tokens", type=int, default=64)
+    parser.add_argument("--long-tokens", type=int, default=960,
+                        help="prompt and answer where times must be told apart; models of ours are served with 1024")
     parser.add_argument("--no-stream", action="store_true")
     return parser.parse_args(argv)
 
