@@ -112,6 +112,27 @@ def test_keys_typed_right_behind_the_slash_are_for_the_search() -> None:
     drive((80, 24), story)
 
 
+@pytest.mark.parametrize(("place", "opens", "last"), [("2", "slash", "w"), ("8", "slash", "j"), ("6", "A", "j")])
+def test_keys_typed_right_behind_enter_are_for_the_list(place: str, opens: str, last: str) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press(place)
+        await until(pilot, lambda: f"[{place} " in text_of(app) and app.screen.query(Input))
+        await until(pilot, lambda: place != "8" or app.state.fleet)
+        taken: list[str] = []
+        app.jobs.accept = taken.append  # type: ignore[method-assign]
+        app.desk.capture = None if place == "6" else app.desk.capture
+        for key, character in ((opens, "/"), ("s", "s"), ("p", "p"), ("a", "a"), ("enter", "\r"), (last, last)):
+            app.post_message(Key(key, character))
+        await until(pilot, lambda: [box.value for box in app.screen.query(Input) if box.value] == ["spa"] or taken,
+                    seconds=20)
+        await pilot.pause(0.5)
+        assert taken == (["spa"] if place == "6" else []), "the whole line"
+        assert [box.value for box in app.screen.query(Input) if box.value] in ([], ["spa"]), "and no key more"
+        assert not isinstance(app.focused, Input)
+
+    drive((80, 24), story)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_a_finding_is_planned_asked_about_applied_and_looked_at_again(size: tuple[int, int]) -> None:
     async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
