@@ -15,7 +15,9 @@ from textual.widgets import DataTable, Input, OptionList, Static
 from agent.desk.values import Proof
 from agent.model.finding import Finding
 from agent.model.job import JobLine
+from agent.model.plan import Change, Outcome, Refusal, Run
 from agent.report.words import wrong
+from agent.state.history import Entry
 from tests.tui.driving import leave, settled, text_of, until
 from tui.app import FirstlightApp
 from tui.demo import DemoDesk
@@ -209,6 +211,28 @@ def test_two_reports_are_compared(size: tuple[int, int]) -> None:
         assert app.screen.query_one(DataTable).row_count == 2
 
     drive(size, story)
+
+
+class Ran(DemoDesk):
+    """The demo machine with an apply in its history."""
+
+    def entries(self, limit: int = 200) -> list[Entry]:
+        """Return the apply."""
+        return [Entry(7, "apply", "rack7-gpu2", "datacenter", "", 1e9, 1e9 + 5, 0, "refused, 1 changes", False)]
+
+    def run(self, number: int) -> Run:
+        """Return it."""
+        change, refusal = Change("sysctl", "Set", "vm.swappiness", "60", "10"), Refusal("disk", "Format", "not blank")
+        return Run(str(number), "apply", "lab", ("sysctl",), Outcome.REFUSED, 1e9, 1e9 + 5, (change,), (refusal,))
+
+
+def test_an_apply_in_the_history_says_what_it_changed_and_would_not() -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("4", "space", "enter")
+        await until(pilot, lambda: "vm.swappiness: - 60  + 10" in text_of(app))
+        assert "! refused disk: Format: not blank" in text_of(app)
+
+    drive((80, 24), story, desk=Ran)
 
 
 @pytest.mark.parametrize("size", SIZES)
