@@ -154,7 +154,8 @@ def render_comparison(old: Report, new: Report) -> Content:
 def _difference(item: Difference) -> list[Content]:
     sides: list[str | tuple[str, str]] = []
     for side in (item.before, item.after):
-        sides += [mark(side.verdict) if side is not None else ("absent ", "$text-muted"), " → "]
+        sign, style = mark(side.verdict) if side is not None else ("absent", "$text-muted")
+        sides += [(sign.rstrip(), style), " → "]
     said = item.after or item.before
     about = f" {visible(item.subject)}" if item.subject else ""
     good = item.after is not None and item.after.verdict is Verdict.PASS
