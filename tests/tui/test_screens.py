@@ -150,7 +150,7 @@ def test_a_finding_is_planned_asked_about_applied_and_looked_at_again(size: tupl
         assert app.state.run is None, "nothing was applied before the answer"
         await pilot.press("a")
         await until(pilot, lambda: "looked again" in text_of(app))
-        assert "✓ pass  kernel.sysctl  All 2 kernel settings" in text_of(app)
+        assert "✓ pass    kernel.sysctl  All 2 kernel settings" in text_of(app)
         assert app.state.report is not None
         fixed = [item for item in app.state.report.findings if item.check == "kernel.sysctl"]
         assert {item.verdict.value for item in fixed} == {"pass"}
