@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.fleet.look import FleetLook
     from agent.model.finding import Report
     from agent.model.job import JobLine
-    from agent.model.plan import Plan
+    from agent.model.plan import Plan, Run
     from agent.state.history import Entry, History
 
     Cancelled = Callable[[], bool]
@@ -133,6 +133,13 @@ class Desk:
         """Return a kept report. Raises FirstlightError."""
         with self._history() as history:
             return history.report(number)
+
+    def run(self, number: int) -> Run:
+        """Return a kept run with its changes. Raises FirstlightError."""
+        from agent.provision.journal import run_from_document
+
+        with self._history() as history:
+            return run_from_document(history.run_document(number))
 
     def drift(self, cancelled: Cancelled) -> Drifted:
         """Return what drifted from the profile and the accepted baseline. Raises FirstlightError."""

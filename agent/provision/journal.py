@@ -102,7 +102,7 @@ def find_interrupted(runs: Path) -> Interrupted | None:
 def load_run(folder: Path) -> Run:
     """Return a closed run. Raises StateError."""
     try:
-        return _from_json(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+        return run_from_document(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StateError(f"{folder / SUMMARY}: {error}") from error
 
@@ -129,7 +129,7 @@ def _reconstruct(folder: Path) -> Interrupted | None:
     run |= {"outcome": Outcome.INTERRUPTED, "changes": changes, "refusals": [], "finished": last,
             "failure": f"interrupted at {step['role']}: {step['task']}"}
     try:
-        return Interrupted(folder, _from_json(run), step["role"], step["task"])
+        return Interrupted(folder, run_from_document(run), step["role"], step["task"])
     except (KeyError, TypeError):
         return None
 
@@ -152,7 +152,8 @@ def _as_json(run: Run) -> dict[str, Any]:
     return asdict(run)
 
 
-def _from_json(value: dict[str, Any]) -> Run:
+def run_from_document(value: dict[str, Any]) -> Run:
+    """Return the run in a JSON object."""
     return Run(**value | {
         "outcome": Outcome(value["outcome"]), "roles": tuple(value["roles"]),
         "changes": tuple(Change(**change) for change in value["changes"]),

@@ -125,6 +125,14 @@ class History:
             )
         return report_from_document(json.loads(row[1]), f"report {number}")
 
+    def run_document(self, number: int) -> dict[str, Any]:
+        """Return the document of a kept run. Raises FirstlightError when there is none of that number."""
+        with self._guard():
+            row = self._db.execute("SELECT document FROM entry WHERE id = ? AND kind != 'check'", (number,)).fetchone()
+        if row is None:
+            raise FirstlightError(f"run {number}: not in the history", "see: firstlight report list")
+        return dict(json.loads(row[0]))
+
     def runs_since(self, moment: float) -> list[dict[str, Any]]:
         """Return the documents of the applies that ended since a moment, oldest first."""
         with self._guard():

@@ -36,7 +36,7 @@ def test_nothing_else_stands_among_them(generate: ModuleType) -> None:
 
 
 def test_every_environment_variable_is_described(generate: ModuleType) -> None:
-    source = "".join(path.read_text() for path in (REPOSITORY / "agent").rglob("*.py"))
+    source = "".join(path.read_text() for folder in ("agent", "tui") for path in (REPOSITORY / folder).rglob("*.py"))
     read = set(re.findall(r'environ(?:\.get\(|\[)"(FIRSTLIGHT_[A-Z_]+)"', source))
     read = {name for name in read if not name.endswith("_LIBRARY")}  # stand-ins of tests and demo
     assert read == {name for name in generate.ENVIRONMENT if name.startswith("FIRSTLIGHT_")}

@@ -17,7 +17,7 @@ from agent.desk.desk import Desk
 from agent.desk.runs import Follower, find_active, find_of_process
 from agent.model.errors import FirstlightError, UsageError
 from agent.model.job import JobLine
-from agent.model.plan import Change, Outcome, Run
+from agent.model.plan import Change, Outcome, Refusal, Run
 from agent.provision.journal import Journal
 from agent.state.history import History
 from agent.state.jobs import JobHistory
@@ -98,6 +98,17 @@ def test_kept_results_of_smoke_jobs_stand_beside_the_first_day(
     assert [line.figures["tflops"] for line in proof.lines] == [800.0, 600.0]
     assert proof.first_day == {"tflops": 800.0}
     assert Desk().proofs("another") == []
+
+
+def test_a_kept_run_is_told_with_its_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_STATE", str(tmp_path))
+    change, refusal = Change("sysctl", "Set", "vm.swappiness", "60", "10"), Refusal("disk", "Format", "not blank")
+    run = Run("1", "apply", "lab", ("sysctl", "disk"), Outcome.REFUSED, 1e9, 1e9 + 5, (change,), (refusal,))
+    with History(tmp_path) as history:
+        number = history.add_run(run, "host")
+    assert Desk().run(number) == run
+    with pytest.raises(FirstlightError, match="not in the history"):
+        Desk().run(number + 1)
 
 
 def test_what_a_worker_could_not_do_is_an_error_with_its_words(tmp_path: Path) -> None:

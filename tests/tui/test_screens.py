@@ -15,7 +15,9 @@ from textual.widgets import DataTable, Input, OptionList, Static
 from agent.desk.values import Proof
 from agent.model.finding import Finding
 from agent.model.job import JobLine
+from agent.model.plan import Change, Outcome, Refusal, Run
 from agent.report.words import wrong
+from agent.state.history import Entry
 from tests.tui.driving import leave, settled, text_of, until
 from tui.app import FirstlightApp
 from tui.demo import DemoDesk
@@ -112,6 +114,27 @@ def test_keys_typed_right_behind_the_slash_are_for_the_search() -> None:
     drive((80, 24), story)
 
 
+@pytest.mark.parametrize(("place", "opens", "last"), [("2", "slash", "w"), ("8", "slash", "j"), ("6", "A", "j")])
+def test_keys_typed_right_behind_enter_are_for_the_list(place: str, opens: str, last: str) -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press(place)
+        await until(pilot, lambda: f"[{place} " in text_of(app) and app.screen.query(Input))
+        await until(pilot, lambda: place != "8" or app.state.fleet)
+        taken: list[str] = []
+        app.jobs.accept = taken.append  # type: ignore[method-assign]
+        app.desk.capture = None if place == "6" else app.desk.capture
+        for key, character in ((opens, "/"), ("s", "s"), ("p", "p"), ("a", "a"), ("enter", "\r"), (last, last)):
+            app.post_message(Key(key, character))
+        await until(pilot, lambda: [box.value for box in app.screen.query(Input) if box.value] == ["spa"] or taken,
+                    seconds=20)
+        await pilot.pause(0.5)
+        assert taken == (["spa"] if place == "6" else []), "the whole line"
+        assert [box.value for box in app.screen.query(Input) if box.value] in ([], ["spa"]), "and no key more"
+        assert not isinstance(app.focused, Input)
+
+    drive((80, 24), story)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_a_finding_is_planned_asked_about_applied_and_looked_at_again(size: tuple[int, int]) -> None:
     async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
@@ -127,7 +150,7 @@ def test_a_finding_is_planned_asked_about_applied_and_looked_at_again(size: tupl
         assert app.state.run is None, "nothing was applied before the answer"
         await pilot.press("a")
         await until(pilot, lambda: "looked again" in text_of(app))
-        assert "✓ pass  kernel.sysctl  All 2 kernel settings" in text_of(app)
+        assert "✓ pass    kernel.sysctl  All 2 kernel settings" in text_of(app)
         assert app.state.report is not None
         fixed = [item for item in app.state.report.findings if item.check == "kernel.sysctl"]
         assert {item.verdict.value for item in fixed} == {"pass"}
@@ -184,10 +207,32 @@ def test_two_reports_are_compared(size: tuple[int, int]) -> None:
         await until(pilot, lambda: app.state.entries is not None and len(app.state.entries) == 2)
         await pilot.press("4", "space", "down", "enter")
         await until(pilot, lambda: "6 differences" in text_of(app))
-        assert "absent  → ✓ pass  kernel.sysctl" in text_of(app)
+        assert "absent → ✓ pass kernel.sysctl" in text_of(app)
         assert app.screen.query_one(DataTable).row_count == 2
 
     drive(size, story)
+
+
+class Ran(DemoDesk):
+    """The demo machine with an apply in its history."""
+
+    def entries(self, limit: int = 200) -> list[Entry]:
+        """Return the apply."""
+        return [Entry(7, "apply", "rack7-gpu2", "datacenter", "", 1e9, 1e9 + 5, 0, "refused, 1 changes", False)]
+
+    def run(self, number: int) -> Run:
+        """Return it."""
+        change, refusal = Change("sysctl", "Set", "vm.swappiness", "60", "10"), Refusal("disk", "Format", "not blank")
+        return Run(str(number), "apply", "lab", ("sysctl",), Outcome.REFUSED, 1e9, 1e9 + 5, (change,), (refusal,))
+
+
+def test_an_apply_in_the_history_says_what_it_changed_and_would_not() -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("4", "space", "enter")
+        await until(pilot, lambda: "vm.swappiness: - 60  + 10" in text_of(app))
+        assert "! refused disk: Format: not blank" in text_of(app)
+
+    drive((80, 24), story, desk=Ran)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -28,6 +28,7 @@ class Checks(Face):
 
     PLACE = "checks"
     COPIES = "#detail"
+    LIST = "#tree"
     HELP = ("The tree on the left holds every check by area; what is wrong stands first in its area. On the right: why "
             "it matters, what was seen and expected, the evidence, what to do. Typing after / narrows the tree; w "
             "leaves only what is not right. c copies the finding.")
@@ -40,6 +41,7 @@ class Checks(Face):
         Binding("D", "app.check('deep')", "Run deep", id="checks.deep", show=False,
                 tooltip="run every check, also those that load the machine"),
         Binding("f", "repair", "Fix", id="checks.fix", tooltip="plan what repairs it, show it, ask, apply"),
+        Binding("enter", "enter_line", show=False, priority=True),
         Binding("escape", "leave_search", "Tree", show=False),
     ]
 

@@ -24,6 +24,7 @@ class Drifts(Face):
 
     PLACE = "drift"
     COPIES = "#drift-detail"
+    LIST = "#drifts"
     HELP = ("What differs from the profile, and from the baseline once somebody accepted one: what it was, what it is, "
             "when it became so and by what, as far as a log tells. f repairs what a role can repair; A accepts the "
             "machine as it is now, with a reason.")
@@ -32,6 +33,7 @@ class Drifts(Face):
         Binding("f", "repair", "Fix", id="drift.fix", tooltip="plan what puts it right"),
         Binding("A", "accept", "Accept all", id="drift.accept", tooltip="make the machine as it is now its baseline",
                 priority=True),
+        Binding("enter", "enter_line", show=False, priority=True),
         Binding("escape", "leave", "List", show=False),
         Binding("j", "down", "Down", show=False), Binding("k", "up", "Up", show=False),
     ]

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 class Face(Screen[None]):
     """A screen under one of the number keys. `PLACE` is its name, `HELP` what `?` says about it.
 
-    `COPIES` names the part that `c` copies; the whole screen as it is drawn without one.
+    `COPIES` names the part that `c` copies; the whole screen as it is drawn without one. `LIST` is what has the keys
+    when no line is written; needed where one can be.
     """
 
     PLACE: ClassVar[str] = ""
     HELP: ClassVar[str] = ""
     COPIES: ClassVar[str] = ""
+    LIST: ClassVar[str] = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy", "Copy", id="copy", show=False, tooltip="copy the text of this screen to the clipboard")]
     AUTO_FOCUS = ""  # Textual would give the keys to an input that is not shown
@@ -39,7 +41,15 @@ class Face(Screen[None]):
 
         What opens an input has priority, so that the keys typed right behind it find the input open.
         """
-        return not (action in ("search", "ask", "accept") and isinstance(self.focused, Input))
+        writing = isinstance(self.focused, Input)
+        return writing if action == "enter_line" else not (action in ("search", "ask", "accept") and writing)
+
+    def action_enter_line(self) -> None:
+        """Take the line once it has all its keys, and give those behind Enter to the list at once."""
+        line = self.focused
+        if isinstance(line, Input):
+            line.call_later(line.action_submit)
+            self.set_focus(self.query_one(self.LIST))
 
     def body(self) -> ComposeResult:
         """Yield what stands between the first line and the last."""

@@ -32,6 +32,7 @@ class Fleet(Face):
 
     PLACE = "fleet"
     COPIES = "#fleet-detail"
+    LIST = "#fleet"
     HELP = ("Machines of one profile on one system are a cohort. The odd ones out stand first, with each fact that is "
             "otherwise on more than half of their cohort; then machines that did not answer or drifted; then the "
             "cohorts. / narrows by any words, also to machines that are well; o names another fleet, r looks again.")
@@ -39,6 +40,7 @@ class Fleet(Face):
         Binding("slash", "search", "Search", id="fleet.search", tooltip="narrow the list by any words", priority=True),
         Binding("o", "ask", "Open", id="fleet.open", tooltip="name an inventory or a folder of reports", priority=True),
         Binding("r", "look", "Look again", id="fleet.look"),
+        Binding("enter", "enter_line", show=False, priority=True),
         Binding("escape", "leave", "List", show=False),
         Binding("j", "down", "Down", show=False), Binding("k", "up", "Up", show=False),
     ]

@@ -17,12 +17,16 @@ from agent.report.visible import visible
 from agent.report.words import tally, wrong
 from tui.screens.face import Face
 from tui.state import Changed
+from tui.widgets.changes import render_changes, render_refusals
 from tui.words import clock, line_of, lines, mark
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
 
     from agent.model.finding import Report
+    from agent.model.plan import Run
     from agent.report.difference import Difference
 
 SIGN = {0: "✓", 1: "✗", 2: "!", 3: "✗"}
@@ -33,8 +37,8 @@ class Past(Face):
 
     PLACE = "history"
     COPIES = "#past"
-    HELP = ("Every report and run that was kept, newest first. Enter shows a report's wrong findings; Space marks one, "
-            "and Enter on another then says what changed between the two.")
+    HELP = ("Every report and run that was kept, newest first. Enter shows a report's wrong findings, or what a run "
+            "changed; Space marks a report, and Enter on another then says what changed between the two.")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Show / compare", id="history.open", priority=True),
         Binding("space", "mark", "Mark", id="history.mark", tooltip="the report others are compared with"),
@@ -87,12 +91,18 @@ class Past(Face):
         number, marked = self._number(), self._marked
         if number is None:
             return
-        kind = next((entry.kind for entry in self.state.entries or [] if entry.id == number), "")
-        if kind != "check":
-            self.query_one("#past", Static).update(f"{number} is a run of {kind}: its changes are in its summary above")
-            return
-        self.run_worker(lambda: self._load(number, marked if marked != number else None), thread=True, group="past",
-                        exclusive=True, exit_on_error=False)
+        kinds = {entry.id: entry.kind for entry in self.state.entries or []}
+        other = marked if marked != number and kinds.get(marked or 0) == "check" else None
+
+        def load() -> Content:
+            if kinds[number] != "check":
+                return render_run(self.desk.run(number))
+            report = self.desk.report(number)
+            if other is None:
+                return render_report(report)
+            return render_comparison(*sorted((self.desk.report(other), report), key=lambda one: one.started))
+
+        self.run_worker(lambda: self._load(load), thread=True, group="past", exclusive=True, exit_on_error=False)
 
     def action_down(self) -> None:
         """Move on."""
@@ -111,16 +121,12 @@ class Past(Face):
         table, entries = self.query_one(DataTable), self.state.entries or []
         return entries[table.cursor_row].id if table.cursor_row < len(entries) else None
 
-    def _load(self, number: int, other: int | None) -> None:
+    def _load(self, load: Callable[[], Content]) -> None:
         worker = get_current_worker()
         try:
-            report = self.desk.report(number)
-            old = self.desk.report(other) if other is not None else None
+            text = load()
         except FirstlightError as error:
             text = Content.styled(f"✗ {visible(error.message)}", "$text-error")
-        else:
-            text = render_report(report) if old is None else render_comparison(*sorted(
-                (old, report), key=lambda one: one.started))
         if not worker.is_cancelled:
             self.post_message(Changed("past", text))
 
@@ -129,6 +135,13 @@ def render_report(report: Report) -> Content:
     """Return a report's head and what is not right in it."""
     head = Content.styled(f"{clock(report.started)}, {report.level}, profile {report.profile}: {tally(report)}", "bold")
     return lines([head, *(line_of(finding) for finding in wrong(report))])
+
+
+def render_run(run: Run) -> Content:
+    """Return how a run ended, what it changed and what it would not change."""
+    head = f"{clock(run.started)}, {run.kind}, profile {run.profile}: {run.outcome.value}, {len(run.changes)} changes"
+    failure = [Content.styled(f"✗ {visible(line)}", "$text-error") for line in run.failure.splitlines()]
+    return lines([Content.styled(head, "bold"), *render_changes(run.changes), *render_refusals(run.refusals), *failure])
 
 
 def render_comparison(old: Report, new: Report) -> Content:
@@ -141,7 +154,8 @@ def render_comparison(old: Report, new: Report) -> Content:
 def _difference(item: Difference) -> list[Content]:
     sides: list[str | tuple[str, str]] = []
     for side in (item.before, item.after):
-        sides += [mark(side.verdict) if side is not None else ("absent ", "$text-muted"), " → "]
+        sign, style = mark(side.verdict) if side is not None else ("absent", "$text-muted")
+        sides += [(sign.rstrip(), style), " → "]
     said = item.after or item.before
     about = f" {visible(item.subject)}" if item.subject else ""
     good = item.after is not None and item.after.verdict is Verdict.PASS
