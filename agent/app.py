@@ -158,13 +158,16 @@ class App:
 
         return load_checks(checks, only)
 
-    def start_ahead(self, level: str) -> None:
-        """Let this machine answer what nearly every look asks while the profile is read; `observe` collects it."""
+    def start_ahead(self, level: str, *, kept: bool = False) -> None:
+        """Let this machine answer what nearly every look asks while the profile is read; `observe` collects it.
+
+        `kept`: it looks only at what roles keep.
+        """
         from agent.machine.ahead import Ahead, usual_commands
         from agent.machine.local import LocalMachine
 
         if isinstance(self.machine, LocalMachine):
-            self._ahead = Ahead(usual_commands(self.machine, level))
+            self._ahead = Ahead(usual_commands(self.machine, level, kept=kept))
 
     def check(
         self,

@@ -20,15 +20,17 @@ PATIENCE_S = 0.5
 _BRIEFLY_S = 0.1
 
 
-def usual_commands(machine: Machine, level: str) -> Iterator[tuple[str, ...]]:
+def usual_commands(machine: Machine, level: str, *, kept: bool = False) -> Iterator[tuple[str, ...]]:
     """Yield what nearly every look at a machine asks, at a level of checks (quick, standard, deep); the slowest first.
 
-    A generator, so that the first is at work while what the next needs is imported.
+    `kept`: only at what roles keep. A generator, so that the first is at work while what the next needs is imported.
     """
-    from agent.machine.systemd import MANAGER_ARGV, runs, units_argv
+    from agent.machine.systemd import MANAGER_ARGV, OTHERS, runs, units_argv
 
     if runs(machine):
         yield units_argv()
+        if not kept:
+            yield units_argv(OTHERS)
         yield MANAGER_ARGV
     from agent.machine.docker import INFO_ARGV, dockerd_runs
 

@@ -12,7 +12,7 @@ from agent.machine.docker import INFO_ARGV, PID_FILE
 from agent.machine.limits import SESSION_ARGV
 from agent.machine.local import LocalMachine
 from agent.machine.process import abandoned, reap_abandoned
-from agent.machine.systemd import MANAGER_ARGV, units_argv
+from agent.machine.systemd import MANAGER_ARGV, OTHERS, units_argv
 from agent.model.errors import Unobservable
 from tests.fixtures import FakeMachine
 
@@ -66,7 +66,8 @@ def test_they_run_at_the_same_time_as_we_do() -> None:
 
 def test_the_usual_ones_are_those_a_level_needs() -> None:
     systemd = FakeMachine(folders=("/run/systemd/system",))
-    assert list(usual_commands(systemd, "quick")) == [units_argv(), MANAGER_ARGV, settings_argv()]
+    assert list(usual_commands(systemd, "quick", kept=True)) == [units_argv(), MANAGER_ARGV, settings_argv()]
+    assert units_argv(OTHERS) in usual_commands(systemd, "quick")
     assert SESSION_ARGV in usual_commands(systemd, "standard")
     assert SESSION_ARGV not in usual_commands(FakeMachine(privileged=False), "standard")
     docker = FakeMachine({PID_FILE: "7\n", "/proc/7/comm": "dockerd\n"})
