@@ -20,16 +20,18 @@ pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
 TIMERS = tuple(f"firstlight-check-{level}.timer" for level in ("quick", "standard", "deep"))
 EXPORTER = "firstlight-exporter.service"
 needs_exporter = pytest.mark.skipif("serve" not in dict(COMMANDS), reason="this Firstlight has no exporter")
-# The histories are the memory of the machine and stay; systemd's and the shadow suite's own caches are theirs.
+# The histories are the memory of the machine and stay; the resolved profile is any command's; systemd's and the
+# shadow suite's own caches are theirs.
 LISTING = r"""
-find /etc /var /usr/lib/systemd /usr/local -xdev \( -path /var/lib/firstlight/\*.sqlite\* -o -path /var/log \
-  -o -path /var/lib/docker -o -path /var/lib/apt -o -path /var/cache \) -prune -o -printf '%p %y %m %U %G %l\n' | sort
+find /etc /var /usr/lib/systemd /usr/local -xdev \( -path /var/lib/firstlight/\*.sqlite\* \
+  -o -path /var/lib/firstlight/profile.json -o -path /var/log -o -path /var/lib/docker -o -path /var/lib/apt \
+  -o -path /var/cache \) -prune -o -printf '%p %y %m %U %G %l\n' | sort
 find /etc -xdev -type f -print0 | sort -z | xargs -0 sha256sum
 getent passwd; getent group
 systemctl list-unit-files --no-pager --no-legend | sort
 systemctl list-units --all --plain --no-pager --no-legend 'firstlight*' | sort
-systemctl list-units --plain --no-pager --no-legend --type service,timer,path,socket | awk '{print $1, $2, $3}' \
-  | grep -v -e ^systemd-hostnamed -e ^systemd-timedated -e ^apt-daily | sort
+systemctl list-units --plain --no-pager --no-legend --type service,timer,path,socket \
+  | awk '{print $1, $2, $3}' | grep -v -e ^systemd-hostnamed -e ^systemd-timedated -e ^apt-daily | sort
 """
 
 
