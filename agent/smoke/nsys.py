@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 FOLDERS = ("/usr/local/cuda/bin/nsys", "/opt/nvidia/nsight-systems/bin/nsys")
 
 
-def wrapped(argv: tuple[str, ...], session: Session, job: str) -> tuple[str, ...]:
-    """Return the command under nsys when a profile was asked for. Raises UsageError when nsys is not here."""
+def wrapped(argv: tuple[str, ...], session: Session, job: str, place: str) -> tuple[str, ...]:
+    """Return the command under nsys when a profile was asked for. Raises UsageError when it cannot be made."""
     if not session.nsys_folder:
         return argv
+    if place != "local":
+        raise UsageError("smoke: --nsys profiles what runs on this machine itself, not in a container",
+                         "add --place local --python PATH, or leave --nsys out")
     nsys = find_program(session.machine, "nsys") or next((path for path in FOLDERS if os.access(path, os.X_OK)), None)
     if nsys is None:
         raise UsageError("smoke: --nsys: Nsight Systems is not installed",

@@ -78,9 +78,8 @@ def _once(session: Session, place: Place, job: str, script: str, program: Words,
     """Run a script once, on the GPU of this UUID (`all`, empty: none), and judge what holds on any device."""
     bounds, name = session.bounds, new_name()
     ready = launch(place, name, bounds, program, gpu=gpu, threads=session.threads)
-    argv = wrapped(ready.argv, session, job) if place.kind == "local" else ready.argv
-    ended = run_bounded(argv, bounds, env=ready.env, stdin=program_of(script), after=ready.after,
-                        on_line=session.say)
+    argv = wrapped(ready.argv, session, job, place.kind)
+    ended = run_bounded(argv, bounds, env=ready.env, stdin=program_of(script), after=ready.after, on_line=session.say)
     document = find_document(ended.out)
     return judged(ended, document, session, subject, f"{job} {place.words}", place.kind)
 

@@ -16,6 +16,7 @@ from agent.model.gpu import GpuMemory
 from agent.smoke.busy import find_work
 from agent.smoke.document import find_document
 from agent.smoke.execution import Bundle, new_name, run_bounded
+from agent.smoke.nsys import wrapped
 from agent.smoke.places import Place, choose_place, interpreter, launch
 from agent.smoke.scripts import SLOW, hinted, judged, sentence
 from agent.smoke.session import JobResult, Session
@@ -62,7 +63,8 @@ def _run(session: Session, place: Place, gpu: Gpu | None) -> JobResult:
     if session.load.model and not session.load.url:
         program = tuple(str(Path(word).absolute()) if word == session.load.model else word for word in program)
     ready = launch(place, new_name(), bounds, program, gpu=gpu.uuid if gpu else "", threads=session.threads)
-    ended = run_bounded(ready.argv, bounds, env=ready.env, stdin=serving_bundle(), after=ready.after,
+    argv = ready.argv if session.load.url else wrapped(ready.argv, session, "vllm", place.kind)
+    ended = run_bounded(argv, bounds, env=ready.env, stdin=serving_bundle(), after=ready.after,
                         on_line=session.say)
     what = f"vllm at {session.load.url}" if session.load.url else f"vllm {place.words}"
     result = judged(ended, find_document(ended.out), session, gpu.subject if gpu else "", what, place.kind, bounds)

@@ -29,22 +29,23 @@ def install(folder: Path) -> Path:
     return program
 
 
-def ran(tmp_path: Path, **more):
+def ran(tmp_path: Path, job: str = "lora", **more):
     program = interpreter(tmp_path / "p", document(tokens_per_s=100.0))
     made = session(gpu(), python=program, place="local")
     object.__setattr__(made, "nsys_folder", more.get("folder", ""))
-    report, _ = run_jobs(made, chosen_jobs(["lora"]), on_start=lambda _: None, on_done=lambda _: None, warn=pytest.fail)
+    report, _ = run_jobs(made, chosen_jobs([job]), on_start=lambda _: None, on_done=lambda _: None, warn=pytest.fail)
     (finding,) = report.findings
     return finding
 
 
-def test_a_job_is_profiled_on_request_and_judged_as_ever(tmp_path: Path) -> None:
+@pytest.mark.parametrize("job", ["lora", "vllm"])
+def test_a_job_is_profiled_on_request_and_judged_as_ever(tmp_path: Path, job: str) -> None:
     install(tmp_path)
     out = tmp_path / "profiles"
     out.mkdir()
-    assert ran(tmp_path, folder=str(out)).verdict == "pass"
+    assert ran(tmp_path, job, folder=str(out)).verdict == "pass"
     [file] = out.iterdir()
-    assert file.name.startswith("lora-")
+    assert file.name.startswith(f"{job}-")
     words = (tmp_path / "words").read_text().split()
     assert words[:2] == ["profile", "--trace=cuda,nvtx,osrt"]
     assert str(tmp_path / "p" / "python") in words
@@ -60,5 +61,14 @@ def test_without_nsight_systems_it_is_said_what_to_install(tmp_path: Path) -> No
     made = session(gpu())
     object.__setattr__(made, "nsys_folder", str(tmp_path))
     with pytest.raises(UsageError) as caught:
-        wrapped(("true",), made, "lora")
+        wrapped(("true",), made, "lora", "local")
     assert "nsight-systems-cli" in caught.value.hint
+
+
+def test_a_profile_that_a_container_would_lose_is_refused(tmp_path: Path) -> None:
+    made = session(gpu())
+    assert wrapped(("true",), made, "lora", "container") == ("true",)
+    object.__setattr__(made, "nsys_folder", str(tmp_path))
+    with pytest.raises(UsageError) as caught:
+        wrapped(("true",), made, "lora", "container")
+    assert "--place local" in caught.value.hint
