@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.machine.api import Completed
-from agent.machine.systemd import PROPERTIES, UNITS, units_argv
+from agent.machine.limits import SESSION_ARGV
+from agent.machine.systemd import KEPT, MANAGER_ARGV, OTHERS, PROPERTIES, units_argv
 from checks.system.failed_units import ARGV as FAILED_UNITS
-from checks.system.limits_session import ARGV as SESSION_LIMITS
 from tests.fixtures import NOW, Content
 
 RUNNING = ("user.slice", "systemd-timesyncd.service", "unattended-upgrades.service", "apt-daily-upgrade.timer",
@@ -32,13 +32,15 @@ FOLDERS = ("/run/systemd/system", "/lib/modules/6.8.0-45-generic", "/etc/modprob
 
 def commands() -> dict[tuple[str, ...], str | Completed]:
     """Return what systemd and a login session answer."""
-    blocks = ["\n".join(f"{name}={_property(unit, name)}" for name in PROPERTIES) for unit in UNITS]
     return {
-        units_argv(): "\n\n".join(blocks) + "\n",
-        ("systemctl", "show", "-p", "DefaultLimitNOFILE,DefaultLimitNOFILESoft"):
-            "DefaultLimitNOFILE=524288\nDefaultLimitNOFILESoft=1024\n",
-        FAILED_UNITS: "", SESSION_LIMITS: "1024\n1048576\n",
+        units_argv(): _blocks(KEPT), units_argv(OTHERS): _blocks(OTHERS),
+        MANAGER_ARGV: "DefaultLimitNOFILE=524288\nDefaultLimitNOFILESoft=1024\n",
+        FAILED_UNITS: "", SESSION_ARGV: "1024\n1048576\n",
     }
+
+
+def _blocks(units: Sequence[str]) -> str:
+    return "\n".join("".join(f"{name}={_property(unit, name)}\n" for name in PROPERTIES) for unit in units)
 
 
 def _property(unit: str, name: str) -> str:

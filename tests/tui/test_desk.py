@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.app import App
 from agent.desk.children import Child, is_alive
 from agent.desk.desk import Desk
 from agent.desk.runs import Follower, find_active, find_of_process
@@ -23,7 +24,7 @@ from agent.state.history import History
 from agent.state.jobs import JobHistory
 from tests.nvml.fixtures import stand_in
 from tests.nvml.stand_in import StandIn
-from tui.demo import FOLDER
+from tui.demo import FOLDER, NAMES
 
 __all__ = ["stand_in"]
 CHANGE = Change("sysctl", "Set", "vm.swappiness", "60", "10")
@@ -49,6 +50,14 @@ def test_a_recording_is_looked_at_and_checked_in_processes_of_their_own() -> Non
     report = desk.check("quick", ("kernel",), lambda said: told.append(str(said["event"])), never, keep=True)
     assert told.count("done") == len(report.runs) > 3
     assert "cannot" not in told
+
+
+@pytest.mark.parametrize("name", [f"{machine}{state}" for machine in NAMES for state in ("", "-repaired")])
+def test_the_demo_machines_answer_what_is_asked_today(name: str) -> None:
+    app = App(capture=str(FOLDER / f"{name}.json"))
+    reports = (app.check(level="deep").findings, app.drift.look(against=("profile",), save=False).unseen.values())
+    told = [finding.summary for finding in reports[0]] + list(reports[1])
+    assert [text for text in told if "not in the recording" in text] == [], "run: python -m tests.tui.make_demo"
 
 
 def test_a_recording_is_never_planned_or_changed() -> None:
