@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
     from agent.machine.shortcuts import EngineQuestion
 
-PATIENCE_S = 0.5
+PATIENCE_S = 2.0
 _BRIEFLY_S = 0.1
 
 

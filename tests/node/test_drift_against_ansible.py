@@ -22,7 +22,7 @@ PROFILE = WATCHED | {"system": WATCHED["system"] | {"monitoring": {"enabled": Tr
 pytestmark = [pytest.mark.node, pytest.mark.timeout(3000)]
 MEASURE = (Path(__file__).parents[1] / "benchmarks/measure.py").read_text()
 FIRSTLIGHT = "/opt/firstlight/bin/firstlight"
-MUCH = 20
+MUCH = 40  # times; the goal is 50, and a machine that others use gives or takes a fifth
 LOOK = (FIRSTLIGHT, "drift", "--against", "profile", "--no-save", "-o", "json")
 
 
