@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from agent.model.errors import FirstlightError, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from agent.check import Check
@@ -158,16 +158,23 @@ class App:
 
         return load_checks(checks, only)
 
-    def start_ahead(self, level: str, *, kept: bool = False) -> None:
+    @contextlib.contextmanager
+    def asking_ahead(self, level: str, *, kept: bool = False) -> Iterator[None]:
         """Let this machine answer what nearly every look asks while the profile is read; `observe` collects it.
 
-        `kept`: it looks only at what roles keep.
+        `kept`: it looks only at what roles keep. What nobody has collected at the end is ended.
         """
         from agent.machine.ahead import Ahead, usual_commands
         from agent.machine.local import LocalMachine
 
         if isinstance(self.machine, LocalMachine):
             self._ahead = Ahead(usual_commands(self.machine, level, kept=kept))
+        try:
+            yield
+        finally:
+            left, self._ahead = self._ahead, None
+            if left is not None:
+                left.end()
 
     def check(
         self,

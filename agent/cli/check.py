@@ -53,9 +53,11 @@ def _once(args: argparse.Namespace) -> int:
     from agent.cli.rendering import code_of, print_report
 
     app = App(capture=args.machine, profile=args.profile)
-    if not args.only:
-        app.start_ahead(args.level)
-    report = _observed(app, args)
+    if args.only:
+        report = _observed(app, args)
+    else:
+        with app.asking_ahead(args.level):
+            report = _observed(app, args)
     if not report.runs:
         from agent.model.errors import UsageError
 

@@ -52,8 +52,10 @@ def run(args: argparse.Namespace) -> int:
     if args.accept is not None:
         return _accept(app, args)
     if args.against in ("", "profile") and not args.only:
-        app.start_ahead("standard", kept=True)
-    report = _looked(app, args)
+        with app.asking_ahead("standard", kept=True):
+            report = _looked(app, args)
+    else:
+        report = _looked(app, args)
     if not args.no_save and app.recording is None:
         app.tell_exporter(terminal.warn)
     if args.since is not None:

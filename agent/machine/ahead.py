@@ -55,6 +55,12 @@ class Ahead:
                 with suppress(Unobservable):
                     self._started.append(find_question(argv, _BRIEFLY_S) or Started(argv))
 
+    def end(self) -> None:
+        """Kill and forget what nobody has collected."""
+        while self._started:
+            with suppress(Unobservable, TimeoutError):
+                self._started.pop().result(0.0)
+
     def collect(self, machine: Machine) -> Machine:
         """Return `machine` with the answers that are there within PATIENCE_S; what still runs then is killed."""
         deadline = time.monotonic() + PATIENCE_S

@@ -55,6 +55,17 @@ def test_no_handle_stays_open() -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_what_nobody_collects_is_ended() -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    started = Ahead([("sleep", "60"), ("true",)])
+    began = time.monotonic()
+    started.end()
+    reap_abandoned()
+    assert not abandoned
+    assert time.monotonic() - began < 5
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_they_run_at_the_same_time_as_we_do() -> None:
     started = Ahead([("sleep", "0.3"), ("sleep", "0.3")])
     time.sleep(0.4)
