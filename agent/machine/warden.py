@@ -171,6 +171,15 @@ def descendants(root: int) -> list[int]:
     return found
 
 
+def lives(pid: int) -> bool:
+    """Return whether a process has not ended; one that has may stand there until it has given back its memory."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:  # noqa: PTH123
+            return stream.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def memory_bytes(pids: list[int]) -> int:
     """Return the anonymous and shared memory that processes hold; files they map do not count."""
     total = 0
@@ -196,9 +205,9 @@ def folder_bytes(folder: Path) -> int:
 
 
 def kill_children() -> int:
-    """Kill everything below this process until nothing is left; return how many there were at first."""
+    """Kill everything below this process until nothing is left; return how many lived at first."""
     reap(0)
-    first = len(descendants(os.getpid()))
+    first = sum(map(lives, descendants(os.getpid())))
     deadline = time.monotonic() + KILL_S
     while (alive := descendants(os.getpid())) and time.monotonic() < deadline:
         for pid in alive:

@@ -55,6 +55,25 @@ def test_nothing_is_left_of_its_folder(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+# A process that lives, and below it one that has ended and is not collected.
+DEAD_BELOW = """
+import os, time
+told, tell = os.pipe()
+if os.fork() == 0:
+    dead = os.fork()
+    if dead == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+    os.write(tell, b"x")
+    time.sleep(60)
+os.read(told, 1)
+"""
+
+
+def test_what_has_ended_by_itself_is_not_counted_as_left():
+    assert run_bounded(python(DEAD_BELOW), BOUNDS).left == 1
+
+
 def test_orphans_in_other_sessions_die_with_the_job_and_are_counted():
     mark = f"{os.getpid()}.01"
     ended = run_bounded(["sh", "-c", ORPHAN.format(mark=mark) + "sleep 0.3; echo done"], BOUNDS)
