@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input
 
 from agent.report.visible import visible
 from tui.jobs import Jobs
@@ -46,7 +48,7 @@ class FirstlightApp(App[None]):
         "overview": Overview, "checks": Checks, "provision": Provision, "history": Past, "gpu": Gpus,
         "drift": Drifts, "smoke": Smoke, "fleet": Fleet}
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(number), f"switch_mode('{place}')", title, id=f"go.{place}", show=False)
+        *(Binding(str(number), f"switch_mode('{place}')", title, id=f"go.{place}", show=False, priority=True)
           for number, (place, title) in enumerate(PLACES, 1)),
         Binding("l", "attach", "Running apply", id="go.attach", show=False),
         Binding("t", "change_theme", "Theme", id="theme", show=False),
@@ -98,6 +100,11 @@ class FirstlightApp(App[None]):
             setattr(state, topic, event.value)
         if isinstance(self.screen, Face):
             self.screen.take(topic)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave digits to a line that is written. Else they have priority: the keys behind one are for its screen."""
+        taken = isinstance(self.focused, Input) or isinstance(self.screen, ModalScreen)
+        return not (action == "switch_mode" and taken)
 
     def run_checks(self, level: str, only: Sequence[str] = ()) -> None:
         """Run checks; the state says how far they are."""

@@ -24,6 +24,7 @@ from tests.monitoring.stack import free_port, running, until
 REPOSITORY = Path(__file__).resolve().parents[2]
 PICTURE = REPOSITORY / "docs" / "pictures" / "browser.png"
 WIDTH, HEIGHT = 1280, 800
+DRAWN_BYTES, FULL_BYTES = 40_000, 120_000  # pictures of a screen, and of the overview with its report
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"--window-size={WIDTH},{HEIGHT}")
@@ -91,18 +92,18 @@ async def visit(devtools: str, address: str, seconds: float = 120) -> tuple[byte
             target = (await answer.json(content_type=None))["webSocketDebuggerUrl"]
         async with session.ws_connect(target, max_msg_size=0) as socket:
             page = Page(socket)
-            overview = await _settled(page, seconds)
+            overview = await _settled(page, seconds, FULL_BYTES)
             await page.press("8")
-            return overview, await _settled(page, seconds, unlike=overview)
+            return overview, await _settled(page, seconds, DRAWN_BYTES, unlike=overview)
 
 
-async def _settled(page: Page, seconds: float, unlike: bytes = b"") -> bytes:
-    """Return the picture when much is drawn and only live readings change, or the last."""
+async def _settled(page: Page, seconds: float, least: int, unlike: bytes = b"") -> bytes:
+    """Return the picture when it has `least` bytes and only live readings change, or the last."""
     end, last = time.monotonic() + seconds, b""
     while time.monotonic() < end:
         await asyncio.sleep(2)
         seen = await page.picture()
-        new = len(seen) > 40_000 and abs(len(seen) - len(unlike)) > 20_000
+        new = len(seen) > least and abs(len(seen) - len(unlike)) > 20_000
         if new and abs(len(seen) - len(last)) < len(seen) // 20:
             return seen
         last = seen

@@ -114,6 +114,25 @@ def test_keys_typed_right_behind_the_slash_are_for_the_search() -> None:
     drive((80, 24), story)
 
 
+def test_keys_typed_right_behind_a_number_are_for_its_screen_and_digits_in_a_line_for_the_line() -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("8")
+        await until(pilot, lambda: app.state.fleet)
+        for start in ("1", "3"):
+            await pilot.press(start)
+            await pilot.pause(0.3)
+            for key, character in (("8", "8"), ("slash", "/"), ("g", "g"), ("1", "1"), ("3", "3")):
+                app.post_message(Key(key, character))
+            await until(pilot, lambda: "[8 Fleet]" in text_of(app), seconds=20)
+            await until(pilot, lambda: app.screen.query_one("#search", Input).value == "g13", seconds=20)
+            await pilot.press("escape")
+        await pilot.press("question_mark", "3")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        assert app.current_mode == "fleet"
+
+    drive((80, 24), story)
+
+
 @pytest.mark.parametrize(("place", "opens", "last"), [("2", "slash", "w"), ("8", "slash", "j"), ("6", "A", "j")])
 def test_keys_typed_right_behind_enter_are_for_the_list(place: str, opens: str, last: str) -> None:
     async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
