@@ -24,8 +24,6 @@ _LIMIT_BYTES = 4 << 20
 def find_answer(argv: Sequence[str], timeout_s: float) -> Completed | None:
     """Return what a command would answer, None when it must be started. Raises Unobservable at the deadline."""
     words = tuple(argv)
-    if words == ("uname", "-m"):
-        return Completed(words, 0, f"{os.uname().machine}\n", "")
     asked = find_question(words, timeout_s)
     try:
         return asked.result(time.monotonic() + timeout_s) if asked is not None else None
