@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from agent.cli import options, terminal
@@ -53,11 +54,8 @@ def _once(args: argparse.Namespace) -> int:
     from agent.cli.rendering import code_of, print_report
 
     app = App(capture=args.machine, profile=args.profile)
-    if args.only:
+    with nullcontext() if args.only else app.asking_ahead(args.level):
         report = _observed(app, args)
-    else:
-        with app.asking_ahead(args.level):
-            report = _observed(app, args)
     if not report.runs:
         from agent.model.errors import UsageError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,8 @@ def run(args: argparse.Namespace) -> int:
     app = App(capture=args.machine, profile=args.profile)
     if args.accept is not None:
         return _accept(app, args)
-    if args.against in ("", "profile") and not args.only:
-        with app.asking_ahead("standard", kept=True):
-            report = _looked(app, args)
-    else:
+    ahead = args.against in ("", "profile") and not args.only
+    with app.asking_ahead("standard", kept=True) if ahead else nullcontext():
         report = _looked(app, args)
     if not args.no_save and app.recording is None:
         app.tell_exporter(terminal.warn)

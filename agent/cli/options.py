@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from typing import Any, NoReturn
 
 from agent.model.errors import UsageError
@@ -16,30 +14,11 @@ FORMATS = ("text", "json", "junit", "nagios", "markdown")
 class HelpPage(argparse.HelpFormatter):
     """A help page that looks the same whatever Python prints it: `-o, --output FORMAT`."""
 
-    def __init__(self, prog: str, *, width: int | None = None, **settings: Any) -> None:
-        super().__init__(prog, width=columns() - 2 if width is None else width, **settings)
-
     def _format_action_invocation(self, action: argparse.Action) -> str:
         if not action.option_strings or action.nargs == 0:
             return super()._format_action_invocation(action)
         default = self._get_default_metavar_for_optional(action)
         return f"{', '.join(action.option_strings)} {self._format_args(action, default)}"
-
-
-def columns() -> int:
-    """Return the width of the terminal, 80 without one.
-
-    As shutil says it: a formatter is made for every option, and shutil with what it imports costs 3 ms.
-    """
-    told = os.environ.get("COLUMNS", "")
-    if told.isdecimal() and int(told):
-        return int(told)
-    if sys.__stdout__ is None:
-        return 80
-    try:
-        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80
-    except (OSError, ValueError):  # no terminal; closed
-        return 80
 
 
 class Parser(argparse.ArgumentParser):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +24,6 @@ CONFIG = f"{OURS}/prometheus.yml"
 SOURCE = f"{GRAFANA}/provisioning/datasources/firstlight.yml"
 PROVIDER = f"{GRAFANA}/provisioning/dashboards/firstlight.yml"
 DCGM = "firstlight-dcgm-exporter"
-# How the role lays out Prometheus' settings: lists of plain quoted words, one of targets a job.
-_HEAD = r"(?:# [^\n]*\n)*global:\n(?:  \w+: \w+\n)+"
-_LIST = r'(\["[^"\\\n]*"(?:, "[^"\\\n]*")*\])'
-_JOB = rf"  - job_name: (\w+)\n    static_configs:\n      - targets: {_LIST}\n"
-Told = tuple[dict[str, Any], Any, Any]  # targets by job, alertmanagers, rule files
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,43 +176,24 @@ def _faults(seen: Seen, part: Monitoring) -> Iterator[tuple[str, str]]:
 
 def _config_faults(text: str, part: Monitoring) -> Iterator[str]:
     """Yield what Prometheus' settings say otherwise than the profile; a job of dcgm-exporter is the card's matter."""
-    told = _as_written(text) or _as_yaml(text)
-    if told is None:
-        yield "is not what the role wrote"
-        return
-    jobs, alertmanagers, rules = told
-    wanted = {"firstlight": part.targets, "node": part.node_targets, "prometheus": [part.prometheus_listen]}
-    for name, targets in wanted.items():
-        if jobs.get(name, []) != targets:
-            yield f"does not scrape {', '.join(targets)} as {name}"
-    if alertmanagers != [part.alertmanager_listen]:
-        yield f"does not tell alerts to {part.alertmanager_listen}"
-    if rules != [f"{OURS}/rules/*.yml"]:
-        yield "does not read our rules"
-
-
-def _as_written(text: str) -> Told | None:
-    """Return what settings say that are laid out as the role does it; None for all others.
-
-    It says of these what YAML says, without YAML, whose import alone costs more than a whole check.
-    """
-    layout = re.fullmatch(rf"{_HEAD}rule_files: {_LIST}\nalerting:\n  alertmanagers:\n    - static_configs:\n"
-                          rf"        - targets: {_LIST}\nscrape_configs:\n((?:{_JOB})+)", text)
-    if layout is None:
-        return None
-    jobs = {name: json.loads(targets) for name, targets in re.findall(_JOB, layout[3])}
-    return jobs, json.loads(layout[2]), json.loads(layout[1])
-
-
-def _as_yaml(text: str) -> Told | None:
     import yaml
 
     try:
         config: Any = yaml.safe_load(text)
         jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
-        return jobs, config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"], config["rule_files"]
+        told = config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+        rules = config["rule_files"]
     except (yaml.YAMLError, KeyError, IndexError, TypeError):
-        return None
+        yield "is not what the role wrote"
+        return
+    wanted = {"firstlight": part.targets, "node": part.node_targets, "prometheus": [part.prometheus_listen]}
+    for name, targets in wanted.items():
+        if jobs.get(name, []) != targets:
+            yield f"does not scrape {', '.join(targets)} as {name}"
+    if told != [part.alertmanager_listen]:
+        yield f"does not tell alerts to {part.alertmanager_listen}"
+    if rules != [f"{OURS}/rules/*.yml"]:
+        yield "does not read our rules"
 
 
 CHECK = Check(

@@ -16,7 +16,6 @@ from agent.desk.values import Proof
 from agent.model.finding import Finding
 from agent.model.job import JobLine
 from agent.model.plan import Change, Outcome, Refusal, Run
-from agent.report.words import wrong
 from agent.state.history import Entry
 from tests.tui.driving import leave, settled, text_of, until
 from tui.app import FirstlightApp
@@ -374,48 +373,6 @@ def test_a_theme_that_is_not_there_is_said_and_another_is_taken(monkeypatch: pyt
         assert any("no theme no-such" in each.message for each in app._notifications)
 
     drive((80, 24), story)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_the_mouse_chooses_screens_rows_and_keys(size: tuple[int, int]) -> None:
-    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
-        def at(words: str) -> int:
-            return text_of(app).splitlines()[0].index(words) + 2
-
-        for words, title in (("4 History", "[4 History]"), ("7 Smoke", "[7 Smoke]"), ("8 Fleet", "[8 Fleet]"),
-                             ("1 Overview", "[1 Overview]"), ("7 Smoke", "[7 Smoke]")):
-            await pilot.click("#topbar", offset=(at(words), 0))
-            await until(pilot, lambda title=title: title in text_of(app))
-        await pilot.click(offset=(0, 0))
-        assert "[7 Smoke]" in text_of(app)
-        await pilot.click("#jobs", offset=(4, 3))
-        assert app.screen.query_one(DataTable).cursor_row == 2
-        last = text_of(app).splitlines()[-1]
-        await pilot.click(offset=(last.index("? Help"), size[1] - 1))
-        await until(pilot, lambda: isinstance(app.screen, Help))
-
-    drive(size, story)
-
-
-def test_a_finding_that_is_told_twice_does_not_shift_what_f_repairs() -> None:
-    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
-        report = app.state.report
-        assert report is not None
-        first = wrong(report)[0]
-        run = next(run for run in report.runs if run.check == first.check)
-        twice = replace(report, runs=(replace(run, findings=(first, *run.findings)),
-                                      *(other for other in report.runs if other is not run)))
-        app.post_message(Changed("report", twice))
-        box = app.screen.query_one(OptionList)
-        wanted = list(dict.fromkeys((item.check, item.subject) for item in wrong(report)))
-        asked: list[tuple[str, str]] = []
-        app.repair = lambda finding: asked.append((finding.check, finding.subject))  # type: ignore[method-assign]
-        await until(pilot, lambda: len(wrong(app.state.report or report)) > len(wanted))
-        box.highlighted = 2
-        await pilot.press("f")
-        assert asked == [wanted[2]]
-
-    drive((140, 40), story)
 
 
 @pytest.mark.parametrize("size", SIZES)

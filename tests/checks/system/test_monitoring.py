@@ -9,7 +9,6 @@ import pytest
 from agent.machine.systemd import KEPT, units_argv
 from agent.model.profile import Monitoring
 from agent.resources import playbooks
-from checks.system import monitoring
 from checks.system.monitoring import CHECK, CONFIG, DCGM, OURS
 from tests.ansible_modules import load_module
 from tests.checks.findings import DENIED, SYSTEMD, found, only, units_text
@@ -119,15 +118,6 @@ def test_each_value_that_somebody_edited_is_found(path: str, before: str, after:
     text = written(ALL)[path]
     assert before in text
     assert bad(node({path: text.replace(before, after)})) == [("fail", "settings")]
-
-
-def test_settings_as_the_role_lays_them_out_are_read_without_yaml_and_say_the_same() -> None:
-    text = written(ALL)[CONFIG]
-    assert text is not None
-    assert monitoring._as_written(text) == monitoring._as_yaml(text) is not None
-    for more in ("remote_write: []\n", "scrape_configs: []\n", "    honor_labels: true\n", "  - job_name: 'a'\n"):
-        assert monitoring._as_written(text + more) is None
-    assert monitoring._as_written(text.replace('"127.0.0.1:9836"', '"127.0.0.1:\\x39836"')) is None
 
 
 def test_dcgm_exporter_is_judged_where_its_unit_is() -> None:
