@@ -101,10 +101,10 @@ class App:
         """The chosen profile, sized for this machine; as it was resolved last time when nothing speaks against it."""
         if self.recording is not None:
             return self._resolve()
-        from agent.config.kept import KeptProfile
+        from agent.config.kept import NAME, KeptProfile
         from agent.state.folder import state_folder
 
-        kept = KeptProfile(state_folder() / "profile.json", _replace_file)
+        kept = KeptProfile(state_folder() / NAME, _replace_file)
         found = kept.find(self.hardware, self._wanted)
         if found is not None:
             return found

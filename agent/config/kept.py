@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agent.model.hardware import Hardware
     from agent.model.resolved import ResolvedProfile
 
+NAME = "profile.json"
 OWN_CODE = (Path(__file__).parent, Path(__file__).parents[1] / "model")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.config import kept
 from agent.machine.process import run_command
 from agent.model.errors import FirstlightError, Missing, UsageError
 from agent.provision.reboot import gpu_users
@@ -66,7 +67,7 @@ def install(units: Mapping[str, str], state: Path, program: Path, *, allow_disru
 
 
 def remove(state: Path, *, allow_disruption: bool = False, folder: Path = UNITS, stamps: Path = STAMPS) -> Outcome:
-    """Stop and disable our units, and take away their files, time stamps and the published copy.
+    """Stop and disable our units, and take away their files, time stamps, the published copy and the kept profile.
 
     An administrator's own drop-ins are left and named. Raises FirstlightError.
     """
@@ -81,6 +82,7 @@ def remove(state: Path, *, allow_disruption: bool = False, folder: Path = UNITS,
     for stamp in stamps.glob("stamp-firstlight-*.timer"):
         stamp.unlink(missing_ok=True)
     _remove_published(state)
+    (state / kept.NAME).unlink(missing_ok=True)  # the next look resolves it anew
     left = tuple(f"{path}: made by somebody else" for path in sorted(folder.glob("firstlight-*.d")))
     return Outcome(removed=names, left=left)
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
 TIMERS = tuple(f"firstlight-check-{level}.timer" for level in ("quick", "standard", "deep"))
 EXPORTER = "firstlight-exporter.service"
 needs_exporter = pytest.mark.skipif("serve" not in dict(COMMANDS), reason="this Firstlight has no exporter")
-# The histories are the memory of the machine and stay; the resolved profile is any command's; systemd's and the
+# The histories are the memory of the machine and stay; the resolved profile goes and comes again; systemd's and the
 # shadow suite's own caches are theirs.
 LISTING = r"""
 find /etc /var /usr/lib/systemd /usr/local -xdev \( -path /var/lib/firstlight/\*.sqlite\* \
@@ -251,4 +251,5 @@ def test_zz_remove_leaves_the_machine_as_it_was(installed: Installed) -> None:
     assert removed.code == 0, str(removed)
     assert set(removed.data["removed"]) == set(installed.ran.data["written"])
     assert installed.node.sh(LISTING) == installed.before
+    assert installed.node.run(["test", "-e", "/var/lib/firstlight/profile.json"]).code == 1
     assert installed.node.firstlight("systemd", "remove").out == "nothing to do\n"
