@@ -28,6 +28,12 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(21600)]
 SUITES = tuple(os.environ.get("FIRSTLIGHT_VM_SUITES", "bookworm").split())
 GOES_ON = r"going on with the first boot of [^:]*:\d+:\d+: next is (\w+) \(start (\d+)\)"
 KEEP = "/srv/not-ours/keep"
+ON_DATA = """
+mountpoint -q /data || exit 7
+head -c 4M /dev/urandom >/data/{name} && sync /data/{name} && sha256sum /data/{name} >>/srv/not-ours/sums
+sync /srv/not-ours/sums
+"""
+NO_LOGIN = 255  # of ssh
 DAMAGE = re.compile(r"EXT4-fs error|XFS .*(?:[Cc]orrupt|metadata I/O error)|I/O error, dev")
 
 
@@ -93,6 +99,18 @@ def assert_sound(machine: VirtualMachine) -> None:
     shell(["e2fsck", "-fn", machine.folder / "foreign.raw"])
 
 
+def keep_on_data(machine: VirtualMachine, name: str) -> bool:
+    """Write a file to the data disk as its owner would, as soon as somebody can log in; return whether it is there."""
+    deadline = time.monotonic() + 900
+    while True:
+        ran = machine.run(["sh", "-ec", ON_DATA.format(name=name)])
+        if ran.code != NO_LOGIN:
+            assert ran.code in (0, 7), str(ran)
+            return ran.code == 0
+        assert time.monotonic() < deadline, str(ran)
+        time.sleep(2)
+
+
 @pytest.mark.parametrize("moments", MOMENTS, ids=("installing", "settling"))
 @pytest.mark.parametrize("suite", SUITES)
 def test_every_power_cut_ends_in_a_ready_machine(suite: str, moments: tuple[Moment, ...], tmp_path: Path) -> None:
@@ -104,15 +122,20 @@ def test_every_power_cut_ends_in_a_ready_machine(suite: str, moments: tuple[Mome
         make_image(machine)
         began, since = time.monotonic(), len(machine.console())
         machine.power_on()
-        for moment in moments:
+        kept = []
+        for number, moment in enumerate(moments):
             line = cut(machine, moment, since, began)
             print(line, flush=True)
             assert machine.foreign_digest() == foreign, line
+            kept += [moment.name] if keep_on_data(machine, f"keep.{number}") else []
             since = machine.console().rindex("Linux version")
         wait_until_done(machine, since)
         print(f"{time.monotonic() - began:7.0f} s  ended by itself", flush=True)
         assert "not what its profile says" not in machine.console()[since:]
         assert_ready(machine)
+        print(f"files written to the data disk after: {kept}", flush=True)
+        assert kept
+        machine.must(["sha256sum", "--check", "--quiet", "/srv/not-ours/sums"])
         machine.power_off()
         assert machine.foreign_digest() == foreign
         assert not DAMAGE.search(machine.console())
