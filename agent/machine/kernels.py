@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from agent.machine.grub import observe_pinned
 from agent.model.errors import Missing
 
 if TYPE_CHECKING:
@@ -25,8 +26,13 @@ def observe_kernels(machine: Machine) -> tuple[str, ...]:
 
 
 def observe_next_kernel(machine: Machine, running: str) -> str:
-    """Return the release the boot loader takes by default: the newest image in /boot; `running` without images."""
-    return max(observe_kernels(machine), key=_order, default=running)
+    """Return the release the boot loader takes next: the newest image in /boot, unless GRUB was told another.
+
+    `running` without images. Raises Unobservable when GRUB was told something that cannot be followed.
+    """
+    releases = observe_kernels(machine)
+    pinned = observe_pinned(machine, releases) if len(releases) > 1 else ""
+    return pinned or max(releases, key=_order, default=running)
 
 
 def _order(release: str) -> list[tuple[int, str]]:
