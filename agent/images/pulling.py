@@ -135,12 +135,20 @@ class Puller:
         begun, reference = time.monotonic(), parse_reference(verified.reference)
         image = self.present(reference, verified.digest)
         if image is not None:
-            return Pulled(str(reference), verified.digest, str(image["Id"]), False, "", 0, 0.0)
+            program, wrong = self._look(image)
+            if wrong:
+                raise FirstlightError(f"{reference}: is here, but {wrong}", "it was not pulled by us and is left: "
+                                      f"docker image rm {reference}, and tell the registry's owner")
+            return Pulled(str(reference), verified.digest, str(image["Id"]), False, program, 0, 0.0)
         attempts = self._fetch(reference, verified)
         image = self.engine.find_image(f"{reference.name}@{verified.digest}")
         if image is None:
             raise FirstlightError(f"{reference}: Docker reported success, but the image is not there")
-        program = self._look(reference, verified.digest, image)
+        program, wrong = self._look(image)
+        if wrong:
+            self.engine.remove_image(f"{reference.name}@{verified.digest}")
+            raise FirstlightError(f"{reference}: was pulled for {self.architecture}, but {wrong}; it was removed again",
+                                  "tell the registry's owner: the image is labelled wrongly")
         if reference.tag:
             self.engine.tag(str(image["Id"]), reference.name, reference.tag)
         took_s = time.monotonic() - begun
@@ -180,17 +188,13 @@ class Puller:
             return error.message
         return ""
 
-    def _look(self, reference: Reference, digest: str, image: dict[str, Any]) -> str:
-        """Return the program that was looked at. An image for another CPU is taken away again and raises."""
+    def _look(self, image: dict[str, Any]) -> tuple[str, str]:
+        """Return the program that was looked at in an image, and what makes it one for another CPU; "" when nothing."""
         label = str(image.get("Architecture", ""))
         built, path = observe_entry_point(self.engine, image)
-        if label == self.architecture and built in ("", self.architecture):
-            return path
-        wrong = built not in ("", self.architecture)
-        seen = f"{path} in it is built for {built}" if wrong else f"it says it is for {label}"
-        self.engine.remove_image(f"{reference.name}@{digest}")
-        raise FirstlightError(f"{reference}: was pulled for {self.architecture}, but {seen}; it was removed again",
-                              "tell the registry's owner: the image is labelled wrongly")
+        if built not in ("", self.architecture):
+            return path, f"{path} in it is built for {built}"
+        return path, "" if label == self.architecture else f"it says it is for {label}"
 
 
 def _sentence(kind: Trouble, progress: Progress) -> str:

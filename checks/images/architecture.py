@@ -24,13 +24,18 @@ from agent.model.errors import UsageError
 from agent.model.finding import Evidence, Remedy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from agent.machine.api import Machine
     from agent.model.resolved import ResolvedProfile
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The host's CPU (docker's word), the images, who uses which, and what to run instead, by image id."""
+    """The host's CPU (docker's word), the images, who uses which, and what to run instead, by image id.
+
+    An image without a tag counts only while a container runs it.
+    """
 
     runs: bool
     host: str = ""
@@ -49,19 +54,30 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen | None:
     host, images = DOCKER_NAMES.get(word, word), observe_images(machine)
     wrong = [image for image in images if _foreign(image, host)]
     containers = observe_uses(machine) if wrong else ()
+    images = tuple(image for image in images if image.names or _users(image, containers))
+    wrong = [image for image in wrong if image in images]
     instead = tuple((image.id, _replacement(machine, image)) for image in wrong)
     return Seen(True, host, images, containers, instead)
 
 
 def _foreign(image: LocalImage, host: str) -> bool:
-    return bool(image.names) and image.system == "linux" and image.architecture not in ("", host)
+    return image.system == "linux" and image.architecture not in ("", host)
+
+
+def _users(image: LocalImage, containers: Iterable[ContainerUse]) -> list[str]:
+    return [container.name for container in containers if container.running and uses(container, image)]
+
+
+def _name(image: LocalImage) -> str:
+    """Return what docker calls an image: its tag, its digest, or the number of one that has lost its tag."""
+    return next(iter((*image.names, *image.digests)), image.id.removeprefix("sha256:")[:12])
 
 
 def _replacement(machine: Machine, image: LocalImage) -> str:
     """Return the reference of the catalogue's replacement, empty when it knows none."""
     catalogue, matrix = load_catalogue(), Matrix()
     try:
-        entry = find_relative(parse_reference(image.names[0]), catalogue)
+        entry = find_relative(parse_reference(_name(image)), catalogue)
     except UsageError:
         return ""
     if entry is None:
@@ -84,14 +100,13 @@ def judge(seen: Seen | None, profile: ResolvedProfile) -> list[Outcome]:
     outcomes = [_wrong(image, seen, instead.get(image.id, "")) for image in wrong]
     if outcomes:
         return outcomes
-    named = sum(1 for image in seen.images if image.names)
-    return [passed(f"All {named} images that are here are for {seen.host}." if named else "There are no images.",
-                   seen=str(named), evidence=[Evidence(" ".join(LIST_ARGV))])]
+    count = len(seen.images)
+    return [passed(f"All {count} images that are here are for {seen.host}." if count else "There are no images.",
+                   seen=str(count), evidence=[Evidence(" ".join(LIST_ARGV))])]
 
 
 def _wrong(image: LocalImage, seen: Seen, instead: str) -> Outcome:
-    name = image.names[0]
-    users = [container.name for container in seen.containers if container.running and uses(container, image)]
+    name, users = _name(image), _users(image, seen.containers)
     other = instead or f"the same image with --platform linux/{seen.host}, if its makers publish it"
     remedy = Remedy(steps=(
         f"Use {other}: firstlight images verify says whether it is there.", f"docker image rm {name}",

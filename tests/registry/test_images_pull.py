@@ -103,6 +103,17 @@ def test_an_image_whose_label_lies_is_taken_away_again(
     assert ledger(tmp_path) == []
 
 
+def test_one_whose_label_lies_and_that_somebody_else_brought_is_told_and_left(
+    stock: Stock, clean_engine: Engine, firstlight: Firstlight, cpu: str
+) -> None:
+    name = stock.reference(f"liar-{cpu}")
+    subprocess.run(["docker", "pull", "--quiet", "--platform", f"linux/{cpu}", name], check=True, capture_output=True)
+    code, [row] = firstlight("pull", name)
+    assert (code, row["outcome"]) == (1, "failed")
+    assert f"is here, but /bin/sh in it is built for {CPUS[cpu]}" in row["error"]
+    assert clean_engine.find_image(name) is not None
+
+
 def test_a_slow_connection_takes_its_time_and_succeeds(
     stock: Stock, clean_engine: Engine, firstlight: Firstlight, cpu: str
 ) -> None:

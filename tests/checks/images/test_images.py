@@ -71,6 +71,11 @@ def test_images_for_this_cpu_pass_and_nameless_ones_do_not_count() -> None:
     assert verdicts(architecture.CHECK, machine({})) == [("pass", "")]
 
 
+def test_a_nameless_one_counts_while_a_container_runs_it() -> None:
+    finding = only(architecture.CHECK, machine({"": "amd64"}, running=("0" * 12,)))
+    assert (finding.verdict, finding.subject) == ("fail", "0" * 12)
+
+
 def test_an_image_kept_on_purpose_is_accepted() -> None:
     assert verdicts(architecture.CHECK, machine({HUB: "amd64"}), images={"foreign": [HUB]}) == [("pass", "")]
 

@@ -136,6 +136,14 @@ def test_what_is_here_is_left_alone() -> None:
     assert engine.done == []
 
 
+def test_one_that_is_here_and_lies_is_told_and_left() -> None:
+    engine = FakeEngine(program=ARM64)
+    engine.here = True
+    with pytest.raises(FirstlightError, match="is here, but /bin/busybox in it is built for arm64"):
+        puller(engine)[0].pull(WANTED)
+    assert engine.done == []
+
+
 def test_bytes_are_counted_per_layer_and_never_beyond_its_size() -> None:
     progress = Progress({"1" * 12: 1000, "2" * 12: 500})
     reports = [("1" * 12, "Downloading", 400), ("1" * 12, "Downloading", 900), ("2" * 12, "Already exists", 0),
