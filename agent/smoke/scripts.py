@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.model.errors import FirstlightError
-    from agent.model.gpu import Gpu
     from agent.smoke.execution import Bounds, Ended
     from agent.smoke.places import Place
 
@@ -54,7 +53,7 @@ def run_torch(session: Session, *, job: str, script: str, words: Callable[[Sessi
         program = (python, "-", "--device", "cuda" if gpu else "cpu", *more)
         once = functools.partial(_once, session, place, job, script, program, gpu.subject if gpu else "",
                                  gpu.uuid if gpu else "")
-        found.append(_patient(session, once, gpu, job) if measured else once())
+        found.append(_patient(session, once, job, gpu.subject, gpu.name, gpu.label) if gpu and measured else once())
     return found
 
 
@@ -70,7 +69,8 @@ def run_all_reduce(session: Session) -> list[JobResult]:
         program = (interpreter(place), "-", "--device", "cuda", "--ranks", str(len(gpus)))
     except Unobservable as error:
         return [JobResult(unknown(sentence(error.message), remedy=hinted(error)))]
-    return [_once(session, place, "all-reduce", "all_reduce.py", program, "", "all")]
+    once = functools.partial(_once, session, place, "all-reduce", "all_reduce.py", program, "", "all")
+    return [_patient(session, once, "all-reduce", "", gpus[0].name, f"{len(gpus)} GPUs")]
 
 
 def _once(session: Session, place: Place, job: str, script: str, program: Words, subject: str,
@@ -113,16 +113,17 @@ def judged(ended: Ended, document: dict[str, Any] | None, session: Session, subj
     return JobResult(outcome, figures, setting, {**document, "place": what, "cost": cost})
 
 
-def _patient(session: Session, once: Callable[[], JobResult], gpu: Gpu | None, job: str) -> JobResult:
+def _patient(session: Session, once: Callable[[], JobResult], job: str, subject: str, card: str,
+             label: str) -> JobResult:
     """Run it again while it is slow, up to the profile's passes; complain only when every pass was slow."""
     best, wrong, speed = once(), "", Speed()
-    if gpu is None or best.outcome.verdict != "pass":
+    if best.outcome.verdict != "pass":
         return best
     for number in range(2, session.smoke.passes + 2):
         first_day = {}
         if session.history is not None:
-            first_day = session.history.first_day(session.hostname, job, gpu.subject, best.setting)
-        speed = judge_speed(best.figures, gpu.name, first_day, session.smoke.tolerance_percent)
+            first_day = session.history.first_day(session.hostname, job, subject, best.setting)
+        speed = judge_speed(best.figures, card, first_day, session.smoke.tolerance_percent)
         if speed.good:
             note = "" if speed.known else " No figures of such a card are known: recorded, not judged."
             return JobResult(_noted(best.outcome, note), best.figures, best.setting, best.document)
@@ -135,8 +136,8 @@ def _patient(session: Session, once: Callable[[], JobResult], gpu: Gpu | None, j
             return again
         best = again if speed.impossible else _better(best, again)
     say = failed if speed.impossible or speed.low else warned
-    text = f"{gpu.label} in {session.smoke.passes} passes: {wrong}."
-    outcome = say(text, subject=gpu.subject, seen=render_figures(best.figures), evidence=best.outcome.evidence,
+    text = f"{label} in {session.smoke.passes} passes: {wrong}."
+    outcome = say(text, subject=subject, seen=render_figures(best.figures), evidence=best.outcome.evidence,
                   remedy=SLOW)
     return JobResult(outcome, best.figures, best.setting, best.document)
 

@@ -252,6 +252,18 @@ def test_all_reduce_needs_two_cards_and_takes_all_of_them(tmp_path):
     assert asked(program)["visible"] is None
 
 
+def test_an_all_reduce_slower_than_on_the_first_day_warns(tmp_path):
+    pair = (gpu(), gpu(uuid=OTHER, index=1))
+    program = interpreter(tmp_path / "a", document(job="all-reduce", all_reduce_gbs=350.0))
+    first = session(*pair, python=program, place="local", folder=tmp_path / "s")
+    assert only(first, "all-reduce").verdict == "pass"
+    program = interpreter(tmp_path / "b", document(job="all-reduce", all_reduce_gbs=35.0))
+    finding = only(session(*pair, python=program, place="local", folder=tmp_path / "s"), "all-reduce")
+    assert finding.verdict == "warn"
+    assert "2 GPUs in 3 passes: all reduce 35 GB/s; on its first day here 350" in finding.summary
+    assert calls(program) == 3
+
+
 def test_every_job_says_what_it_proves():
     assert list(JOBS) == ["nvidia-smi", "container", "nvcc", "cuda-kernel", "bandwidth", "all-reduce", "lora",
                           "lora-peft", "vllm"]
