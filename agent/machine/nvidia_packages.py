@@ -16,26 +16,26 @@ _LIMIT_BYTES = 64 << 20
 _SOURCES = "/etc/apt/sources.list.d"
 _PREFERENCES = "/etc/apt/preferences.d"
 NVIDIA_REPOSITORY = re.compile(r"^[^#\n]*developer\.download\.nvidia\.com/compute/cuda/repos", re.MULTILINE)
+# Begins with plain bytes, which re looks for ten times faster than for the beginning of a line.
 _BLOCK = re.compile(
-    r"^Package: (?=(?:lib)?(?:nvidia|cuda|cudnn)|nsight-systems|linux-(?:modules|objects|signatures)-nvidia)",
-    re.MULTILINE,
+    rb"\nPackage: (?=(?:lib)?(?:nvidia|cuda|cudnn)|nsight-systems|linux-(?:modules|objects|signatures)-nvidia)"
 )
 _UPSTREAM = re.compile(r"(?:\d+:)?(\d+(?:\.\d+)+)")
 
 
 @functools.lru_cache(maxsize=2)
-def _parsed(text: str) -> dict[str, Package]:
-    blocks = []
-    for found in _BLOCK.finditer(text):
-        end = text.find("\n\n", found.start())
-        blocks.append(text[found.start() : end if end >= 0 else len(text)])
-    packages = parse_status("\n\n".join(blocks))
+def _parsed(status: bytes) -> dict[str, Package]:
+    blocks, status = [], b"\n" + status
+    for found in _BLOCK.finditer(status):
+        end = status.find(b"\n\n", found.start() + 1)
+        blocks.append(status[found.start() + 1 : end if end >= 0 else len(status)])
+    packages = parse_status(b"\n\n".join(blocks).decode(errors="replace"))
     return {name: package for name, package in packages.items() if installed(packages, name)}
 
 
 def observe_nvidia_packages(machine: Machine) -> dict[str, Package]:
     """Return the installed packages of NVIDIA's software by name, not to be changed. Missing without dpkg."""
-    return _parsed(machine.read(STATUS_FILE, limit_bytes=_LIMIT_BYTES))
+    return _parsed(machine.read_bytes(STATUS_FILE, limit_bytes=_LIMIT_BYTES))
 
 
 def upstream_of(version: str) -> str:
