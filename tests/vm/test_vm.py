@@ -122,8 +122,11 @@ def test_drifts_are_found_one_by_one_and_repaired_together(converged: VirtualMac
 
 
 def test_everything_holds_after_a_reboot(converged: VirtualMachine) -> None:
+    converged.must(["/opt/firstlight/bin/firstlight", "drift", "--accept", "before the reboot"])
     converged.reboot()
     converged.sh("mount -t tmpfs tmpfs /backup")
+    looked = converged.firstlight("drift", "-o", "json")
+    assert (looked.code, looked.data["drifts"]) == (0, []), str(looked)
     assert_values_hold(converged)
     planned = converged.firstlight("plan", "-o", "json")
     assert (planned.code, changes(planned)) == (0, []), str(planned)
