@@ -47,7 +47,7 @@ class Ring:
 class Rollout:
     """Everything a rollout did.
 
-    `unreachable`: machines that did not answer at the start; `waiting`: those no ring reached, because one before was bad.
+    `unreachable`: machines that did not answer at the start; `waiting`: those after a bad ring.
     """
 
     rings: tuple[Ring, ...]
