@@ -27,7 +27,7 @@ def _shipped(name: str) -> Path:
             return folder
     raise FirstlightError(
         f"the {name} that belong to Firstlight are not installed",
-        "install it again: pip install --force-reinstall firstlight",
+        "install it again, from its source folder: pip install --force-reinstall --no-deps .",
     )
 
 
@@ -43,5 +43,5 @@ def job_scripts() -> Path:
         return folder
     raise FirstlightError(
         "the smoke jobs that belong to Firstlight are not installed",
-        "install it again: pip install --force-reinstall firstlight",
+        "install it again, from its source folder: pip install --force-reinstall --no-deps .",
     )

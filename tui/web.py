@@ -30,7 +30,7 @@ def serve(port: int, words: Sequence[str]) -> None:
         from textual_serve.server import Server  # type: ignore[import-not-found,unused-ignore]
     except ModuleNotFoundError as error:
         raise UsageError("tui: --web needs textual-serve, which is not installed",
-                         "install it beside Firstlight: pip install 'firstlight[web]'") from error
+                         f"in Firstlight's source folder: {sys.prefix}/bin/pip install '.[web]'") from error
 
     class Guarded(Server):  # type: ignore[misc,unused-ignore]
         """textual-serve behind the guard."""

@@ -151,7 +151,7 @@ def _rollout_rows(done: Rollout) -> list[Row]:
         for host in ring.hosts:
             if host in ring.bad:
                 rows.append((host, "bad", f"ring {ring.number}: {ring.bad[host]}"))
-            elif host not in done.unreachable:
+            else:
                 rows.append(
                     (host, "ok", f"ring {ring.number}: {len(ring.applied[host].data['changes'])} changes")
                 )

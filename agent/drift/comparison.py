@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from agent.model.drift import UNREAD, Difference
+from agent.model.drift import UNREAD, Difference, printed_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -33,8 +33,8 @@ def compare(
 
 
 def ignored(area: str, key: str, rules: Sequence[str]) -> bool:
-    """Return whether one of the rules (`package linux-*`, `image *`) speaks of this fact."""
-    return any(fnmatchcase(f"{area} {key}", rule) for rule in rules)
+    """Return whether one of the rules (`package linux-*`, `kernel.sysctl vm.*`) speaks of this fact or finding."""
+    return any(fnmatchcase(printed_name(area, key), rule) for rule in rules)
 
 
 def _in_area(area: str, before: dict[str, str], after: dict[str, str]) -> Iterator[Difference]:

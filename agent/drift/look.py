@@ -82,7 +82,7 @@ class Look:
     def against_profile(self, report: Report) -> tuple[list[Drift], dict[str, str]]:
         """Return what is not as the profile says as drifts, and what could not be looked at.
 
-        A warning counts when a role would change something about it.
+        A warning counts when a role would change something about it; what the rules ignore does not count.
         """
         unseen = {
             finding.check: finding.summary
@@ -94,10 +94,17 @@ class Look:
             for finding in report.findings
             if finding.verdict is Verdict.FAIL or (finding.verdict is Verdict.WARN and finding.remedy.role)
         )
-        return [self._from_finding(finding) for finding in wrong], unseen
+        return [self._from_finding(finding) for finding in wrong if not self._ignored(finding)], unseen
+
+    def _ignored(self, finding: Finding) -> bool:
+        if not self.ignore:
+            return False
+        from agent.drift.comparison import ignored
+
+        return ignored("check", _key(finding), self.ignore)
 
     def _from_finding(self, finding: Finding) -> Drift:
-        key = f"{finding.check} {finding.subject}".strip()
+        key = _key(finding)
         kept = self._kept(("profile", "check", key), finding.seen)
         if kept is not None:
             return kept.drift
@@ -147,6 +154,10 @@ class Look:
             if cause
             else f"{at}by hand or by a program that logs nothing"
         )
+
+
+def _key(finding: Finding) -> str:
+    return f"{finding.check} {finding.subject}".strip()
 
 
 def ended(

@@ -26,13 +26,13 @@ class Ring:
 
     @property
     def bad(self) -> dict[str, str]:
-        """Why each machine that answered is not as it should be; unreachable ones are not counted."""
+        """Why each machine is not as it should be: all answered at the start, so one that is lost since is bad."""
         found = {}
         for host in self.hosts:
-            told, after = self.applied.get(host), self.verified.get(host)
-            if told is None or told.reach is Reach.UNREACHABLE:
-                continue
-            if told.reach is not Reach.ANSWERED:
+            told, after = self.applied[host], self.verified.get(host)
+            if told.reach is Reach.UNREACHABLE:
+                found[host] = f"lost during the apply: {told.problem}"
+            elif told.reach is not Reach.ANSWERED:
                 found[host] = told.problem
             elif told.code != 0:
                 found[host] = f"apply {told.data.get('outcome')}: {_why(told)}"
@@ -45,7 +45,10 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Everything a rollout did. `waiting`: machines no ring reached, because one before was bad."""
+    """Everything a rollout did.
+
+    `unreachable`: machines that did not answer at the start; `waiting`: those after a bad ring.
+    """
 
     rings: tuple[Ring, ...]
     unreachable: Mapping[str, str]
@@ -102,9 +105,6 @@ def roll_out(
         ring = Ring(number, members, applied, verified)
         done.append(ring)
         on_ring(ring)
-        away |= {
-            host: answer.problem for host, answer in applied.items() if answer.reach is Reach.UNREACHABLE
-        }
         if ring.bad:
             break
     reached = {host for ring in done for host in ring.hosts}

@@ -103,6 +103,11 @@ class DriftReport:
     ignore: tuple[str, ...] = ()
 
 
+def printed_name(area: str, key: str) -> str:
+    """Return what `drift` calls it, and `drift.ignore` of the profile: AREA KEY, of a finding CHECK SUBJECT alone."""
+    return key if area == "check" else f"{area} {key}"
+
+
 def digest_of(facts: dict[str, str]) -> str:
     """Return 12 hex digits of the SHA-256 of facts in order."""
     import hashlib

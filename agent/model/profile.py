@@ -326,7 +326,8 @@ class Smoke(Section):
 class DriftRules(Section):
     """What `firstlight drift` does not count."""
 
-    ignore: list[str] = Field(default=[], description="patterns of `AREA KEY` as drift prints them: `package linux-*`")
+    ignore: list[str] = Field(default=[], description="patterns of what drift prints: `AREA KEY` for a fact (`package "
+                              "linux-*`), `CHECK SUBJECT` for a drift from the profile (`kernel.sysctl vm.*`)")
 
 
 class Profile(Section):

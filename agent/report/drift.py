@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from agent.model.drift import time_text
+from agent.model.drift import printed_name, time_text
 from agent.report.visible import shortened, visible
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _ended(ended: Sequence[KeptDrift]) -> Iterator[str]:
 
 
 def _what(drift: Drift) -> str:
-    return visible(drift.key if drift.area == "check" else f"{drift.area} {drift.key}")
+    return visible(printed_name(drift.area, drift.key))
 
 
 def _change(drift: Drift) -> str:

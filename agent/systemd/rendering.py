@@ -59,7 +59,7 @@ def own_program() -> Path:
     program = Path(sys.prefix, "bin", "firstlight")
     if not program.exists():
         raise UsageError(f"{program}: is not there; units need an installed Firstlight",
-                         "install it: python3 -m venv /opt/firstlight; /opt/firstlight/bin/pip install firstlight")
+                         "in its source folder: python3 -m venv /opt/firstlight; /opt/firstlight/bin/pip install .")
     return program
 
 

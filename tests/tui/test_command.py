@@ -46,4 +46,4 @@ def test_without_textual_serve_the_way_to_get_it_is_named(monkeypatch: pytest.Mo
                                                           capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "textual_serve.server", None)
     assert main(["tui", "--web"]) == 3
-    assert "firstlight[web]" in capsys.readouterr().err
+    assert "pip install '.[web]'" in capsys.readouterr().err

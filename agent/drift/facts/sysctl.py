@@ -15,29 +15,34 @@ if TYPE_CHECKING:
     from agent.machine.api import Machine
 
 FOLDERS = ("vm", "fs", "kernel", "net/core", "net/ipv4")
-# Counters, addresses, secrets, and values the kernel works out from free memory or measures for itself.
+# What counts by itself: never a fact. kexec_load_limit_* go down with each load, hung_task_warnings with each report.
+_COUNTERS = re.compile(
+    r"fs\.(file-nr|inode-nr|inode-state|dentry-state|aio-nr)"
+    r"|kernel\.(ns_last_pid|hung_task_warnings|hung_task_detect_count|kexec_load_limit_(panic|reboot))"
+)
+# Addresses, secrets, and values the kernel works out from free memory, loaded modules, or measures for itself.
 _VOLATILE = re.compile(
     r"vm\.(stat_refresh|compact_memory|drop_caches|lowmem_reserve_ratio|min_free_kbytes|(user|admin)_reserve_kbytes)"
-    r"|fs\.(file-nr|inode-nr|inode-state|dentry-state|aio-nr|file-max|overflow.*)"
-    r"|kernel\.(random|ns_last_pid|hostname|domainname|tainted|version|osrelease|ostype|threads-max|pid_max|pty"
+    r"|fs\.(file-max|overflow.*)"
+    r"|kernel\.(random|hostname|domainname|tainted|version|osrelease|ostype|threads-max|pid_max|pty"
     r"|perf_event_max_sample_rate|acpi_video_flags|bootloader_\w+|sched_\w+|cad_pid|max_lock_depth|poweroff_cmd"
     r"|(msg|sem|shm)_next_id|real-root-dev|unprivileged_bpf_disabled_once)"
     r"|net\.core\.(netdev_rss_key|dev_weight_\w+)"
     r"|net\.ipv4\.(tcp_mem|udp_mem|tcp_fastopen_key|tcp_max_orphans|tcp_max_tw_buckets|tcp_max_syn_backlog|[tu]\w+_pernet\w*"
-    r"|route|conf|neigh|tcp_ehash_entries|tcp_allowed_.*|tcp_child_ehash_entries)"
+    r"|route|conf|neigh|(tcp_e|tcp_child_e|udp_|udp_child_)hash_entries|tcp_(allowed|available)_.*|inet_peer_threshold)"
 )
 
 
 def observe_live(machine: Machine) -> dict[str, str]:
-    """Return the settings in force, volatile ones left out unless a file sets them."""
+    """Return the settings in force: no counters, and what the kernel works out only when a file sets it."""
     found: dict[str, str] = {}
     for folder in FOLDERS:
         for name in _names(machine, f"/proc/sys/{folder}"):
             key = f"{folder}/{name}".replace("/", ".")
-            if _VOLATILE.fullmatch(key) is None:
+            if _VOLATILE.fullmatch(key) is None and _COUNTERS.fullmatch(key) is None:
                 _add(machine, f"/proc/sys/{folder}/{name}", key, found)
     for key in observe_boot_settings(machine):
-        if key not in found:
+        if key not in found and _COUNTERS.fullmatch(key) is None:
             _add(machine, "/proc/sys/" + key.replace(".", "/"), key, found)
     return found
 

@@ -13,6 +13,7 @@ from agent.cli.drift import moment_of
 from agent.cli.main import main
 from agent.machine.recorded import RecordingMachine
 from agent.machine.recording_file import save_recording
+from agent.model.drift import DriftReport
 from agent.model.errors import UsageError
 from agent.report.drift import render_drift
 from agent.state.measured import Measured
@@ -226,6 +227,34 @@ def test_against_the_profile_a_warning_counts_when_a_role_would_change_something
     drifts, unseen = look.against_profile(report)
     assert [(drift.key, drift.role) for drift in drifts] == [("a.b role", "driver"), ("a.b broken", "")]
     assert set(unseen) == {"a.b"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "left"),
+    [
+        ("kernel.sysctl vm.*", {"kernel.sysctl net.x", "system.cgroup"}),
+        ("kernel.sysctl *", {"system.cgroup"}),
+        ("system.cgroup", {"kernel.sysctl vm.x", "kernel.sysctl net.x"}),
+        ("sysctl vm.*", {"kernel.sysctl vm.x", "kernel.sysctl net.x", "system.cgroup"}),
+        ("kernel *", {"kernel.sysctl vm.x", "kernel.sysctl net.x", "system.cgroup"}),
+    ],
+)
+def test_a_rule_leaves_out_drifts_from_the_profile_as_they_are_printed(rule: str, left: set[str]) -> None:
+    from agent.drift.look import Look
+    from agent.model.finding import CheckRun, Finding, Report
+    from agent.model.verdict import Verdict
+
+    app = app_of(BOX)
+    findings = tuple(
+        Finding(check, Verdict.FAIL, "Says.", subject, "seen", "wanted", ())
+        for check, subject in (("kernel.sysctl", "vm.x"), ("kernel.sysctl", "net.x"), ("system.cgroup", ""))
+    )
+    report = Report("box", "p", "d", "quick", 0.0, 1.0, (CheckRun("a.b", "t", 0.1, findings),))
+    look = Look(app.machine, app.drift.name, known={}, last_look=0.0, runs=list, ignore=[rule])
+    drifts, _ = look.against_profile(report)
+    assert {drift.key for drift in drifts} == left
+    shown = render_drift(DriftReport(look.now, tuple(drifts), {}, against=("profile",)))
+    assert {line[2:] for line in shown.splitlines() if line[:2] == "  " < line[1:3]} == left
 
 
 def test_checks_of_a_role_that_is_off_are_no_drift_against_the_profile() -> None:

@@ -102,3 +102,13 @@ def test_a_machine_that_goes_silent_after_its_apply_is_bad() -> None:
     done = roll_out(HOSTS, "2", ask, ["apply"])
     assert set(done.rings[-1].bad) == {"h0", "h1"}
     assert len(done.rings) == 1
+
+
+def test_a_machine_lost_during_its_apply_is_bad_and_not_away() -> None:
+    def ask(hosts: Sequence[str], words: Sequence[str]) -> dict[str, Answer]:
+        lost = {"h1"} if words[0] == "apply" else set()
+        return {host: answer(host, reach=Reach.UNREACHABLE if host in lost else Reach.ANSWERED) for host in hosts}
+
+    done = roll_out(HOSTS[:4], "2", ask, ["apply"])
+    assert done.rings[-1].bad == {"h1": "lost during the apply: no route to host"}
+    assert (done.unreachable, done.waiting) == ({}, ("h2", "h3"))
