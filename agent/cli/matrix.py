@@ -47,7 +47,7 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--card", help="name, PCI device id or compute capability such as 8.9 (default: this machine's)"
     )
-    parser.add_argument("--arch", choices=_ARCHITECTURES, help="default: this machine's")
+    parser.add_argument("--arch", choices=_ARCHITECTURES, help="default: the card's own, else this machine's")
     parser.add_argument(
         "--os",
         metavar="SYSTEM",
@@ -174,7 +174,9 @@ def _app(args: argparse.Namespace) -> App:
 
 
 def _architecture(args: argparse.Namespace) -> str:
-    return args.arch or _app(args).hardware.architecture
+    """Return the CPU that is asked about: with a card that is built together with one, that one."""
+    own = _card(args.card).architectures if args.card else ()
+    return args.arch or (own[0] if len(own) == 1 else _app(args).hardware.architecture)
 
 
 def _card(text: str) -> Subject:

@@ -18,6 +18,7 @@ SMALLEST_BYTES = 300 << 20  # XFS makes nothing smaller
 def render_starter(hardware: Hardware, extends: str, used: frozenset[str] = frozenset()) -> str:
     """Return YAML that changes nothing yet: it extends a profile and shows what may be set, commented out.
 
+    What stands there is the number of GPUs that are seen now, if any: a card that is lost later is missed by it.
     `used` names the disks that hold something mounted; they are no examples.
     """
     lines = [
@@ -29,6 +30,7 @@ def render_starter(hardware: Hardware, extends: str, used: frozenset[str] = froz
         f"extends: {extends}",
         f"name: {extends}-site",
         "",
+        *_count(len(hardware.gpus)),
         "# Kernel settings:",
         "# kernel:",
         "#   sysctl:",
@@ -43,6 +45,17 @@ def render_starter(hardware: Hardware, extends: str, used: frozenset[str] = froz
         *_disks(hardware, used),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _count(gpus: int) -> Iterator[str]:
+    if not gpus:
+        return
+    yield f"# NVIDIA GPUs that were on the PCI bus when this file was made ({gpus}); check gpu.count holds the machine"
+    yield "# to it. Change both when cards are added or taken out."
+    yield "match:"
+    yield f"  min_gpus: {gpus}"
+    yield f"  max_gpus: {gpus}"
+    yield ""
 
 
 def _disks(hardware: Hardware, used: frozenset[str]) -> Iterator[str]:

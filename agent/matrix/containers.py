@@ -11,6 +11,7 @@ from agent.matrix.rules import Need, code_possible, toolkit_targets
 from agent.matrix.serving import find_vllm, judge_nvfp4
 from agent.matrix.verdicts import Verdict, no, unknown, yes
 from agent.matrix.version import at_least
+from agent.matrix.wheels import judge_code
 
 if TYPE_CHECKING:
     from agent.matrix.ask import Want
@@ -105,6 +106,10 @@ def _runs_on(question: Question, row: Image, cuda: str) -> Verdict:
     if cuda and row.plain_cuda:
         return toolkit_targets(cuda, question.card, question.matrix)
     possible = code_possible(cuda, question.card, question.matrix) if cuda else None
+    wanted = DOCKER_NAMES.get(question.architecture, question.architecture)
+    built = next((code for code in row.code if code.architecture == wanted), None)
+    if built is not None and possible is not None:
+        return judge_code(f"{row.reference} ({wanted})", built.capabilities, capability, possible, row.id)
     if possible is not None and not possible.fits:
         return possible
     return unknown(f"no row says that {row.reference} has code for {capability}", row.id)

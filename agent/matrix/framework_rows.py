@@ -65,10 +65,19 @@ class VllmCards(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCode:
+    """The cards that an image for one architecture (docker's word) has code for; `12.0+PTX` carries PTX."""
+
+    architecture: str
+    capabilities: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Image(Row):
     """A container image, or a range of tags (`tag_first` to before `tag_below`, `*` any).
 
-    `architectures` are docker's words (amd64, arm64); empty: not known. `proven`: capabilities it was seen to run on.
+    `architectures` are docker's words (amd64, arm64); empty: not known. `proven`: capabilities it was seen to run on;
+    `code`: what it was built for.
     """
 
     reference: str
@@ -85,3 +94,4 @@ class Image(Row):
     vllm: str = ""
     plain_cuda: bool = False
     proven: tuple[str, ...] = ()
+    code: tuple[ImageCode, ...] = ()

@@ -8,6 +8,7 @@ from agent.matrix.candidate import Question
 from agent.matrix.rules import (
     DriverChoice,
     Need,
+    card_beside,
     cuda_need,
     driver_builds,
     driver_drives,
@@ -102,6 +103,9 @@ def _of_card(seen: Combination, card: Subject, choice: DriverChoice | None, matr
     if not card.rows:
         yield "card", unknown(f"no row says what card {card.name} is")
         return
+    apart = card_beside(card, seen.architecture) if seen.architecture else None
+    if apart is not None:
+        yield f"{card.name}, {seen.architecture}", apart
     if choice is not None:
         yield f"{card.name}, {choice.words}", driver_drives(choice, card, matrix)
         for fault in choice.row.known_faults if choice.row else ():

@@ -40,7 +40,7 @@ _COLUMNS = {
     "torch_builds": ("tag", "first", "last", "platform", "capabilities"),
     "vllm": ("version", "released", "torch", "cuda", "platforms", "nvfp4_on_12_1"),
     "vllm_cards": ("first", "below", "capability_min"),
-    "images": ("reference", "architectures", "cuda", "torch", "vllm", "proven"),
+    "images": ("reference", "architectures", "cuda", "torch", "vllm", "proven", "code"),
     "systems": ("system", "architecture", "python", "repository", "archive_driver", "driver_branches"),
     "xid": ("code", "what", "action", "then", "gpud_event"),
     "sxid": ("code", "name", "kind", "recovery", "gpud_event"),

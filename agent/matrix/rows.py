@@ -32,6 +32,7 @@ class Card(Row):
     """A card. `driver_sure` drives it by what the sources say, below `driver_maybe` none does.
 
     `modules`: the open kernel modules are required, supported or unsupported. Bandwidth in GB/s, bf16 dense TFLOP/s.
+    `architectures`: the CPUs (`uname -m`) that an integrated card shares its module with; empty: a card for a slot.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Card(Row):
     driver_sure: str
     aliases: tuple[str, ...] = ()
     pci: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
     memory_gb: str = ""
     memory_type: str = ""
     unified: str = ""

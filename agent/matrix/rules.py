@@ -49,6 +49,14 @@ class Need:
     rows: tuple[str, ...]
 
 
+def card_beside(card: Subject, architecture: str) -> Verdict | None:
+    """Return a no when the card comes only with another CPU; None when it goes beside this one."""
+    if not card.architectures or architecture in card.architectures:
+        return None
+    with_cpu = " or ".join(card.architectures)
+    return no(f"{card.name} is built together with its CPU, {with_cpu}; asked is {architecture}", *card.rows)
+
+
 def driver_known(choice: DriverChoice) -> Verdict:
     """Say whether a row describes the branch."""
     if choice.row is None:

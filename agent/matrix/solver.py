@@ -13,6 +13,7 @@ from agent.matrix.conflict import Field, find_conflict
 from agent.matrix.containers import image_candidates
 from agent.matrix.rules import (
     DriverChoice,
+    card_beside,
     driver_builds,
     driver_drives,
     driver_known,
@@ -63,6 +64,9 @@ def solve(ask: Ask, matrix: Matrix | None = None) -> Solution | NoSolution:
 
 def _solved(ask: Ask, matrix: Matrix) -> Solution | NoSolution:
     question = Question(matrix, find_subject(ask.card, matrix), ask.architecture, ask.wants)
+    apart = card_beside(question.card, ask.architecture)
+    if apart is not None:
+        return NoSolution(ask, (apart,), unknown=False)
     basics, system = _basics(ask, question)
     if basics:
         return NoSolution(ask, basics, unknown=True)

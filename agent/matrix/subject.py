@@ -22,7 +22,7 @@ class Subject:
     """The card asked about. `modules`: required, supported, unsupported, or "depends" where rows differ.
 
     `rows` is empty when no row knows the card; then `capability` may be empty too. The drivers are empty when
-    only its generation is known.
+    only its generation is known. `architectures`: the only CPUs it comes with; empty: it goes into a slot of any.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Subject:
     driver_maybe: str = ""
     driver_sure: str = ""
     unified: bool = False
+    architectures: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
 
 
@@ -53,8 +54,16 @@ def find_subject(text: str, matrix: Matrix) -> Subject:
         driver_maybe=min((card.driver_maybe for card in cards), key=order),
         driver_sure=max((card.driver_sure for card in cards), key=order),
         unified=all(card.unified == "full" for card in cards),
+        architectures=_architectures(cards),
         rows=tuple(card.id for card in cards),
     )
+
+
+def _architectures(cards: tuple[Card, ...]) -> tuple[str, ...]:
+    """Return the CPUs the cards come with; none when one of them goes into a slot."""
+    if not all(card.architectures for card in cards):
+        return ()
+    return tuple(sorted({architecture for card in cards for architecture in card.architectures}))
 
 
 def near_cards(text: str, matrix: Matrix) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ _NESTED: dict[str, str] = {
     "kernels_broken": "rows.BrokenKernel",
     "known_faults": "rows.KnownFault",
     "builds": "framework_rows.Build",
+    "code": "framework_rows.ImageCode",
 }
 RowType = TypeVar("RowType")
 

@@ -122,28 +122,28 @@ def find_code(question: Question, row: Torch, tag: str) -> tuple[Verdict, TorchB
     for build in question.matrix.table("torch_builds"):
         inside = at_least(row.version, build.first) and at_least(build.last, row.version)
         if (build.tag, build.platform) == (tag, question.architecture) and inside:
-            return _has_code(f"torch {row.version}+{tag}", build, card.capability, possible), build
+            name = f"torch {row.version}+{tag}"
+            return judge_code(name, build.capabilities, card.capability, possible, build.id), build
     if not possible.fits:
         return possible, None
     says = f"no row says which cards torch {row.version}+{tag} ({question.architecture}) has code for"
     return unknown(says, row.id), None
 
 
-def _has_code(name: str, build: TorchBuild, capability: str, possible: Verdict) -> Verdict:
+def judge_code(name: str, built_for: tuple[str, ...], capability: str, possible: Verdict, row: str) -> Verdict:
+    """Say whether something that was built for these capabilities (`12.0+PTX`) runs on a card, by its row."""
     if possible.answer is Answer.NO:
-        return no(possible.says, *possible.rows, build.id)
-    if _native(build, capability):
-        return yes(f"{name} has code that runs on {capability}", build.id)
-    ptx = (listed.removesuffix("+PTX") for listed in build.capabilities if listed.endswith("+PTX"))
+        return no(possible.says, *possible.rows, row)
+    if _native(built_for, capability):
+        return yes(f"{name} has code that runs on {capability}", row)
+    ptx = (listed.removesuffix("+PTX") for listed in built_for if listed.endswith("+PTX"))
     if any(at_least(capability, listed) for listed in ptx):
-        return unknown(f"{name} has only PTX for {capability}, and no row says that it runs", build.id)
-    return no(
-        f"{name} has code for {', '.join(build.capabilities)}, none of which runs on {capability}", build.id
-    )
+        return unknown(f"{name} has only PTX for {capability}, and no row says that it runs", row)
+    return no(f"{name} has code for {', '.join(built_for)}, none of which runs on {capability}", row)
 
 
-def _native(build: TorchBuild, capability: str) -> bool:
-    """Return whether a binary in the build runs on the card: same major, minor not above the card's."""
-    numbers = (parts(listed.removesuffix("+PTX")) for listed in build.capabilities)
+def _native(built_for: tuple[str, ...], capability: str) -> bool:
+    """Return whether a binary that was built for these runs on the card: same major, minor not above the card's."""
+    numbers = (parts(listed.removesuffix("+PTX")) for listed in built_for)
     card = parts(capability)
     return any(listed[0] == card[0] and listed[1] <= card[1] for listed in numbers)

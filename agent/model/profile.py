@@ -7,7 +7,16 @@ whole profile's, is built when it is first used, not one more for each section.
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from agent.model.units import GIB, parse_size
 
@@ -293,14 +302,30 @@ class Container(Section):
     toolkit: ContainerToolkit = ContainerToolkit.model_construct()
 
 
+class Temperature(Section):
+    """How warm a GPU may get that tells no limit of its own; a card's own limits go before these."""
+
+    warn_c: int | None = Field(default=None, ge=30, le=125, description="°C; null = our figure for the card")
+    fail_c: int | None = Field(default=None, ge=30, le=125, description="°C, above warn_c; null = our figure")
+
+    @field_validator("fail_c")
+    @classmethod
+    def _above(cls, fail_c: int | None, told: ValidationInfo) -> int | None:
+        warn_c = told.data.get("warn_c")
+        if fail_c is not None and warn_c is not None and fail_c <= warn_c:
+            raise ValueError(f"it must be above warn_c, {warn_c}")
+        return fail_c
+
+
 class GpuSoftware(Section):
-    """What drives the cards and what is built on them."""
+    """What drives the cards, what is built on them, and how warm they may get."""
 
     driver: Driver = Driver.model_construct()
     cuda: Cuda = Cuda.model_construct()
     cudnn: Cudnn = Cudnn.model_construct()
     fabric_manager: FabricManager = FabricManager.model_construct()
     profilers: Profilers = Profilers.model_construct()
+    temperature: Temperature = Temperature.model_construct()
 
 
 class Smoke(Section):

@@ -12,6 +12,7 @@ from checks.gpu import each_gpu, observe, shown, unanswered
 if TYPE_CHECKING:
     from agent.machine.gpu import Cards
     from agent.model.gpu import Gpu
+    from agent.model.profile import Temperature
     from agent.model.resolved import ResolvedProfile
 
 
@@ -27,11 +28,12 @@ MEMORY_WARN_C, MEMORY_OVER_C = 95, 10  # fail this much above the limit
 
 
 def judge(seen: Cards, profile: ResolvedProfile) -> list[Outcome]:
-    """Margin where the card speaks margin, else its thresholds, else our figures; the median of several samples."""
-    return each_gpu(seen, lambda gpu: [_judge(gpu), *_judge_memory(gpu)])
+    """Margin where the card speaks margin, else its thresholds, the profile's, ours; the median of several samples."""
+    own = profile.profile.gpu.temperature
+    return each_gpu(seen, lambda gpu: [_judge(gpu, own), *_judge_memory(gpu)])
 
 
-def _judge(gpu: Gpu) -> Outcome:
+def _judge(gpu: Gpu, own: Temperature) -> Outcome:
     temperature = gpu.number("temperature_c")
     if not isinstance(temperature, int):
         return unanswered(gpu, temperature, "temperature")
@@ -44,7 +46,7 @@ def _judge(gpu: Gpu) -> Outcome:
         text, wanted = f"{temperature} °C, {where} its limit", f"more than {WARN_MARGIN_C} °C below"
         say = failed if margin <= limit else warned if margin <= WARN_MARGIN_C else passed
     else:
-        warn_c, fail_c, whose = _limits(gpu)
+        warn_c, fail_c, whose = _limits(gpu, own)
         text, wanted = f"{temperature} °C, {whose} {warn_c} °C", f"below {warn_c} °C"
         say = failed if temperature >= fail_c else warned if temperature >= warn_c else passed
     return say(f"{gpu.label}: {text}.", subject=gpu.subject, seen=f"{temperature} °C", expected=wanted,
@@ -56,13 +58,17 @@ def _middle(samples: tuple[int, ...]) -> int:
     return sorted(samples)[len(samples) // 2]
 
 
-def _limits(gpu: Gpu) -> tuple[int, int, str]:
-    """Return (warn, fail, whose): the card's own maximum and slowdown, or our figures for it."""
+def _limits(gpu: Gpu, own: Temperature) -> tuple[int, int, str]:
+    """Return (warn, fail, whose): the card's own maximum and slowdown, or the profile's, or our figures for it."""
     highest, slowdown = gpu.number("threshold_gpu_max_c"), gpu.number("threshold_slowdown_c")
     if isinstance(highest, int) and highest >= LOWEST_LIMIT_C:
-        own = isinstance(slowdown, int) and slowdown > highest
-        return highest, slowdown if own and isinstance(slowdown, int) else highest + 3, "its maximum is"
+        told = isinstance(slowdown, int) and slowdown > highest
+        return highest, slowdown if told and isinstance(slowdown, int) else highest + 3, "its maximum is"
     warn_c, fail_c = next((warn, fail) for regex, warn, fail in FIGURES if re.search(regex, gpu.name))
+    if own.warn_c is not None:
+        return own.warn_c, own.fail_c or max(fail_c, own.warn_c + 1), "it tells no maximum, the profile says"
+    if own.fail_c is not None:
+        return min(warn_c, own.fail_c - 1), own.fail_c, "it tells no maximum, the profile says"
     return warn_c, fail_c, "it tells no maximum, we take"
 
 

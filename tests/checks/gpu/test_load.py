@@ -62,6 +62,26 @@ def test_temperature(readings, verdict) -> None:
     assert only(TEMPERATURE, one(**readings)).verdict == verdict
 
 
+@pytest.mark.parametrize(("limits", "temperature_c", "verdict"), [
+    ({"warn_c": 70, "fail_c": 80}, 69, "pass"), ({"warn_c": 70, "fail_c": 80}, 70, "warn"),
+    ({"warn_c": 70, "fail_c": 80}, 80, "fail"), ({"warn_c": 92, "fail_c": 97}, 91, "pass"),
+    ({"warn_c": 70}, 70, "warn"), ({"warn_c": 70}, 95, "fail"), ({"warn_c": 99}, 99, "warn"),
+    ({"warn_c": 99}, 100, "fail"), ({"fail_c": 90}, 86, "warn"), ({"fail_c": 90}, 90, "fail"),
+    ({"fail_c": 60}, 59, "warn"), ({"fail_c": 60}, 58, "pass"), ({}, 85, "warn"),
+])
+def test_where_a_card_tells_no_limit_the_profiles_holds(limits, temperature_c, verdict) -> None:
+    machine = one(temperature_c=temperature_c, name="NVIDIA GeForce RTX 4090")
+    finding = only(TEMPERATURE, machine, gpu={"temperature": limits})
+    assert finding.verdict == verdict
+    assert ("the profile says" in finding.summary) == bool(limits)
+
+
+@pytest.mark.parametrize("own", [{"margin_c": 20}, {"threshold_gpu_max_c": 95, "threshold_slowdown_c": 98}])
+def test_a_cards_own_limit_goes_before_the_profiles(own) -> None:
+    limits = {"temperature": {"warn_c": 70, "fail_c": 80}}
+    assert only(TEMPERATURE, one(temperature_c=84, **own), gpu=limits).verdict == "pass"
+
+
 @pytest.mark.parametrize(("memory", "verdict"), [(94, "pass"), (95, "warn"), (105, "fail")])
 def test_memory_temperature_is_judged_where_there_is_a_sensor(memory, verdict) -> None:
     assert [said for said, _ in verdicts(TEMPERATURE, one(temperature_c=40, memory_temperature_c=memory))] == [

@@ -66,6 +66,33 @@ def test_what_it_says(name: str, capsys: Capsys) -> None:
     assert_golden(text, GOLDEN / f"matrix-{name}.txt")
 
 
+@pytest.mark.parametrize(("line", "code", "architecture"), [
+    ("solve --card GB10 vllm nvfp4", 0, "aarch64"), ("solve --card GB10 torch==2.15@pypi", 0, "aarch64"),
+    ("solve --card GH200 torch==2.10@pypi", 1, "aarch64"), ("solve --card GH200 torch==2.10", 0, "aarch64"),
+    ("solve --card 12.1 torch", 0, "aarch64"), ("solve --card 'RTX 4090' torch", 0, "x86_64"),
+    ("solve --card 9.0 torch==2.10@pypi", 0, "x86_64"),
+])
+def test_without_an_architecture_the_cards_own_counts_before_the_machines(
+    line: str, code: int, architecture: str, capture: str, capsys: Capsys
+) -> None:
+    assert main(["matrix", *shlex.split(line), "--machine", capture, "-o", "json"]) == code
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert data["ask"]["architecture"] == architecture
+    if "GH200" in line and code:
+        assert "for aarch64 is a CPU build" in data["conflict"][0]["says"]
+
+
+@pytest.mark.parametrize("card", ["GB10", "GH200", "GB200", "GB300"])
+def test_an_integrated_card_beside_another_cpu_is_a_no_that_cites_its_row(card: str, capsys: Capsys) -> None:
+    code, text = _said(capsys, f"solve --card {card} --arch x86_64 -o json")
+    conflict = json.loads(text)["data"]["conflict"]
+    assert code == 1
+    assert [row["row"] for row in conflict[0]["rows"]] == [f"card.{card.lower()}"]
+    code, text = _said(capsys, f"check --card {card} --arch x86_64 --os ubuntu-24.04 --driver 580.95.05")
+    assert code == 1
+    assert "built together with its CPU" in " ".join(text.split())
+
+
 def test_a_recorded_machine_is_judged(spark: str, capsys: Capsys) -> None:
     code, text = _said(capsys, f"check --machine {spark}")
     assert code == 0

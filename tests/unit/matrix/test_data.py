@@ -77,7 +77,16 @@ def test_capabilities_parse_and_belong_to_one_generation() -> None:
     used = [row.capability for row in load_table("cards")]
     used += [listed.removesuffix("+PTX") for row in load_table("torch_builds") for listed in row.capabilities]
     used += [listed for name in ("images", "vllm") for row in load_table(name) for listed in row.proven]
+    used += [listed.removesuffix("+PTX") for row in load_table("images") for code in row.code
+             for listed in code.capabilities]
     assert set(used) <= set(known)
+
+
+def test_an_image_has_code_only_for_architectures_that_it_exists_for() -> None:
+    for row in load_table("images"):
+        built = [code.architecture for code in row.code]
+        assert len(set(built)) == len(built), row.id
+        assert set(built) <= set(row.architectures), row.id
 
 
 def test_a_card_agrees_with_its_generation() -> None:

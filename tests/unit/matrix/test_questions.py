@@ -71,8 +71,9 @@ def test_the_solver_answers_what_the_sources_say(item: dict[str, Any]) -> None:
 @pytest.mark.parametrize("item", CHECKED, ids=_name)
 def test_a_combination_is_judged_as_the_sources_say(item: dict[str, Any]) -> None:
     told = item["check"]
-    seen = Combination(((told["card"], told["card"]),), "x86_64", "", "", Told(told.get("driver", "")), None,
-                       Told(told.get("cuda", "")), Told(told.get("cudnn", "")), asked=True)
+    seen = Combination(((told["card"], told["card"]),), told.get("architecture", "x86_64"), "", "",
+                       Told(told.get("driver", "")), None, Told(told.get("cuda", "")), Told(told.get("cudnn", "")),
+                       asked=True)
     found = [verdict for _, verdict in judge_combination(seen) if verdict.answer == item["answer"]]
     assert item["says"] in " ".join(verdict.says for verdict in found)
     assert set(item["rows"]) <= {row for verdict in found for row in verdict.rows}

@@ -23,6 +23,14 @@ FAULTS = {
     "a double key": ("name: x\ntitle: a\ntitle: b\n", "3:1: key 'title' stands twice (first in line 2); keep one"),
     "a number as key": ("name: x\n1: a\n", "2:1: key '1' is not a word; put it in quotes"),
     "yes as key": ("name: x\non: a\n", "2:1: key 'on' is not a word; put it in quotes"),
+    "a temperature that fails before it warns": (
+        "name: x\ngpu:\n  temperature: {warn_c: 85, fail_c: 85}\n",
+        "3:29: gpu.temperature.fail_c is 85; it must be above warn_c, 85"),
+    "a temperature in Fahrenheit": ("name: x\ngpu:\n  temperature:\n    warn_c: 185\n",
+                                    "4:5: gpu.temperature.warn_c is 185; it must be less than or equal to 125"),
+    "a temperature in words": ("name: x\ngpu:\n  temperature:\n    fail_c: hot\n",
+                               "4:5: gpu.temperature.fail_c is 'hot'; it must be a valid integer, "
+                               "unable to parse string as an integer"),
     "a key mistyped": ("name: x\nkernal: {}\n", "2:1: unknown key kernal; did you mean kernel?"),
     "a deep key mistyped": ("name: x\nsystem:\n  swap:\n    siez: 4G\n",
                             "4:5: unknown key system.swap.siez; did you mean size?"),

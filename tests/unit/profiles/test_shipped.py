@@ -15,7 +15,10 @@ from agent.config.source import load_source
 from agent.config.starter import render_starter
 from agent.model.profile import Section
 from agent.model.resolved import resolve
-from tests.unit.profiles.machines import BARE, GIB, NVME
+from checks.gpu.count import CHECK as COUNT
+from tests.checks.findings import only
+from tests.checks.gpu.cards import host
+from tests.unit.profiles.machines import BARE, GIB, H100, NVME, with_gpus
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "schema" / "profile.json"
 NAMES = ("common", "cpu-only", "datacenter", "dgx-spark", "rtx-workstation")
@@ -104,6 +107,34 @@ def test_a_starter_changes_nothing_and_its_disk_example_is_valid(tmp_path: Path)
     file.write_text(head + "\n".join(line[2:] for line in ("# storage:" + disks).splitlines()) + "\n")
     disk = profiles.load_merged(file).profile.storage.data_disks.disks[0]
     assert (disk.serial, disk.size, disk.mount) == (NVME.serial, NVME.size_bytes, "/data")
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_a_starter_holds_the_machine_to_the_gpus_it_has(count: int, tmp_path: Path) -> None:
+    text = render_starter(with_gpus(*(H100,) * count), "datacenter")
+    file = tmp_path / "profile.yml"
+    file.write_text(text)
+    match = profiles.load_merged(file).profile.match
+    assert (match.min_gpus, match.max_gpus) == (count, count)
+    assert f"NVIDIA GPUs that were on the PCI bus when this file was made ({count})" in text
+
+
+def test_a_starter_of_a_machine_without_a_visible_gpu_counts_none(tmp_path: Path) -> None:
+    text = render_starter(BARE, "cpu-only")
+    assert "match:" not in text
+    file = tmp_path / "profile.yml"
+    file.write_text(text)
+    match = profiles.load_merged(file).profile.match
+    assert (match.min_gpus, match.max_gpus) == (0, None)
+
+
+def test_a_server_that_lost_one_of_its_eight_gpus_keeps_its_profile_and_fails_the_count(site: Path) -> None:
+    (site / "profile.yml").write_text(render_starter(with_gpus(*(H100,) * 8), "datacenter"))
+    profile = profiles.choose(with_gpus(*(H100,) * 7)).loaded.profile
+    assert profile.name == "datacenter-site"
+    match = profile.match.model_dump()
+    assert only(COUNT, host(*({},) * 7), match=match).verdict == "fail"
+    assert only(COUNT, host(*({},) * 8), match=match).verdict == "pass"
 
 
 def test_a_disk_in_use_is_no_example() -> None:
