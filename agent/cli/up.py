@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-reboot", action="store_true", help="reboot without asking when one is required")
     parser.add_argument("--at-boot", action="store_true", help="only prepare: firstlight-firstboot.service does it all")
     parser.add_argument("--resume", action="store_true", help="go on where it was interrupted; what the unit runs")
+    parser.add_argument("--cancel", action="store_true", help="give up a first boot; what it made stays")
     parser.add_argument("--acknowledge", action="store_true", help="stop showing the scorecard at every login")
 
 
@@ -42,11 +43,17 @@ def run(args: argparse.Namespace) -> int:
 
     if args.acknowledge:
         return _acknowledge()
-    if not args.resume:
+    if args.cancel:
+        _require_root("--cancel")
+    elif not args.resume:
         args.yes = args.yes or args.at_boot
         provisioning.require_rights(args, provisioning.own_command("up", *_words(args)))
     file = StateFile(state_folder())
+    if args.resume:
+        _wait_slowly(file)
     with held(places().runtime / "up.lock", "a first boot"):
+        if args.cancel:
+            return _cancelled(file)
         state = _settled(args, file)
         return state if isinstance(state, int) else _carry_out(state, args, file)
 
@@ -190,12 +197,43 @@ def _deeds(state: FirstBoot, args: argparse.Namespace) -> MachineDeeds:
 
 
 def _acknowledge() -> int:
-    from agent.model.errors import UsageError
     from agent.up.message import remove_message
 
-    if os.geteuid() != 0:
-        raise UsageError("the login message is root's", "run: sudo firstlight up --acknowledge")
+    _require_root("--acknowledge")
     _say("it is not shown any more" if remove_message() else "there was no login message of ours")
+    return 0
+
+
+def _require_root(option: str) -> None:
+    from agent.model.errors import UsageError
+
+    if os.geteuid() != 0:
+        raise UsageError(f"{option} is root's to say", f"run: sudo firstlight up {option}")
+
+
+def _wait_slowly(file: StateFile) -> None:
+    """Wait most of an hour after too many failures in this boot; without the lock, so that a person can go on now."""
+    from agent.systemd.rendering import RETRY_S
+    from agent.up.deeds import current_boot
+    from agent.up.stages import ATTEMPTS, SLOW_S
+
+    state = file.find()
+    if state is None or state.attempts < ATTEMPTS or state.boot_id != current_boot():
+        return
+    _say(f"the apply failed {state.attempts} times; the next try is in {SLOW_S // 60} minutes; "
+         "now: sudo firstlight up; no more of it: sudo firstlight up --cancel")
+    time.sleep(SLOW_S - RETRY_S)
+
+
+def _cancelled(file: StateFile) -> int:
+    from agent.systemd import first_boot
+    from agent.up.message import remove_message
+
+    begun = file.path.exists()
+    first_boot.disable()
+    file.remove()
+    remove_message()
+    _say("given up; what was made stays; sudo firstlight up begins anew" if begun else "there was no first boot")
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from agent.model.errors import FirstlightError, ProvisionError
 from agent.model.plan import Outcome
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from agent.model.plan import Run
 
-ATTEMPTS = 8  # failed applies in a row, after which an unattended first boot ends with what there is
+ATTEMPTS = 8  # failed applies in a row, after which an unattended first boot shows what there is and tries slowly
+SLOW_S = 3600  # from then on between two applies of one boot
 REBOOTS = 2
+SLOWLY = "tried again every hour and at the next boot; no more of it: sudo firstlight up --cancel"
 
 
 class Rebooting(FirstlightError):
@@ -101,8 +103,9 @@ def _apply(state: FirstBoot, deeds: Deeds, save: Callable[[FirstBoot], None]) ->
     if run.outcome is Outcome.CANCELLED:
         raise KeyboardInterrupt
     state = replace(state, changes=state.changes + len(run.changes), boot_id=deeds.boot_id())
-    failed = run.outcome is Outcome.FAILED
-    state = _failed(state, run, deeds, save) if failed else replace(state, attempts=0, notes=())
+    if run.outcome is Outcome.FAILED:
+        _failed(state, run, deeds, save)
+    state = replace(state, attempts=0, notes=())
     state = state.noted(*(f"{refusal.role} refused: {refusal.reason}" for refusal in run.refusals))
     if not (run.reboot_required or deeds.reboot_wanted()):
         return state.to(Stage.CHECK)
@@ -111,12 +114,16 @@ def _apply(state: FirstBoot, deeds: Deeds, save: Callable[[FirstBoot], None]) ->
     return state.to(Stage.REBOOT)
 
 
-def _failed(state: FirstBoot, run: Run, deeds: Deeds, save: Callable[[FirstBoot], None]) -> FirstBoot:
-    """Give up after ATTEMPTS unattended failures; else leave, so that the next start tries again."""
+def _failed(state: FirstBoot, run: Run, deeds: Deeds, save: Callable[[FirstBoot], None]) -> NoReturn:
+    """Leave, so that the next start tries again; after ATTEMPTS unattended failures once with a scorecard."""
     reason = " ".join(run.failure.split())
-    if deeds.unattended and state.attempts >= ATTEMPTS:
-        return replace(state, notes=()).noted(f"the apply failed {state.attempts} times, at last: {reason}")
     save(state)
+    if deeds.unattended and state.attempts >= ATTEMPTS and SLOWLY not in state.notes:
+        noted = replace(state, notes=()).noted(f"the apply failed {state.attempts} times, at last: {reason}", SLOWLY)
+        noted = replace(noted, check_report=deeds.check())
+        deeds.smoke()
+        deeds.scorecard(noted)
+        save(noted)
     again = ("the next start tries again: firstlight-firstboot.service by itself, or sudo firstlight up"
              if deeds.unattended else "sudo firstlight up goes on from here")
     raise ProvisionError(f"the apply failed: {reason}", again)

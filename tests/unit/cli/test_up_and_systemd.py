@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from agent.model.plan import Outcome, Run
 from agent.model.verdict import Verdict
 from agent.provision.places import Places
 from agent.systemd import first_boot, installation
+from agent.systemd.rendering import RETRY_S
 from agent.up.deeds import MachineDeeds
+from agent.up.stages import ATTEMPTS, SLOW_S
 from agent.up.state import FirstBoot, Stage, StateFile
 
 REPORT = Report("box", "test", "d", "standard", 1e9, 1e9, (
@@ -90,6 +93,36 @@ def test_a_failure_keeps_the_unit_and_is_gone_on_with(machine: list[str], apart:
     monkeypatch.setattr(Deeds, "outcome", Outcome.DONE)
     assert main(["up", "--resume"]) == 1
     assert "next is apply (start 2)" in capsys.readouterr().err
+
+
+def failed_often(apart: Path, boot_id: str) -> None:
+    main(["up", "--at-boot"])
+    state = saved(apart)
+    assert state is not None
+    StateFile(apart / "state").save(replace(state, stage=Stage.APPLY, attempts=ATTEMPTS, boot_id=boot_id))
+
+
+@pytest.mark.parametrize(("boot_id", "waits"), [("this", [SLOW_S - RETRY_S]), ("an earlier one", [])])
+def test_after_many_failures_the_unit_waits_an_hour_but_not_after_a_boot(
+        boot_id: str, waits: list[int], machine: list[str], apart: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("agent.up.deeds.current_boot", lambda: "this")
+    monkeypatch.setattr("agent.cli.up.time.sleep", slept.append)
+    failed_often(apart, boot_id)
+    assert main(["up", "--resume"]) == 1
+    assert (slept, saved(apart)) == (waits, None)
+
+
+def test_a_person_stops_the_trying(machine: list[str], apart: Path, monkeypatch: pytest.MonkeyPatch,
+                                   capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("agent.up.message.remove_message", lambda: machine.append("message gone"))
+    failed_often(apart, "this")
+    assert main(["up", "--cancel"]) == 0
+    assert machine[-2:] == ["disabled", "message gone"]
+    assert saved(apart) is None
+    assert "given up" in capsys.readouterr().err
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert main(["up", "--cancel"]) == 3
 
 
 def test_an_interrupt_of_a_person_takes_the_unit_away_and_the_state_stays(

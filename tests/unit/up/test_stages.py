@@ -4,7 +4,7 @@ import pytest
 
 from agent.model.errors import ProvisionError
 from agent.model.plan import Outcome
-from agent.up.stages import ATTEMPTS, REBOOTS, Rebooting, Waiting, advance
+from agent.up.stages import ATTEMPTS, REBOOTS, SLOWLY, Rebooting, Waiting, advance
 from agent.up.state import Stage
 from tests.unit.up.world import REFUSAL, PowerCut, World, first_boot, run
 
@@ -95,11 +95,35 @@ def test_a_failed_apply_is_tried_again_by_the_next_start_and_not_checked() -> No
     assert deeds(world).count("plan") == 1
 
 
-def test_an_unattended_first_boot_ends_with_a_note_after_many_failures() -> None:
-    world = World(applies=[run(Outcome.FAILED, failure="no network") for _ in range(99)])
-    until_done(world, ATTEMPTS)
-    assert deeds(world).count("apply") == ATTEMPTS
-    assert "no network" in world.saved.notes[0]
+def test_an_unattended_first_boot_shows_a_scorecard_after_many_failures_and_still_goes_on() -> None:
+    failures = ATTEMPTS * 2 - 1
+    world = World(applies=[*(run(Outcome.FAILED, failure="no network") for _ in range(failures)), run()])
+    for _ in range(failures):
+        with pytest.raises(ProvisionError, match="no network"):
+            start(world)
+        assert world.saved.stage is Stage.APPLY
+    (notes,) = world.shown
+    assert notes == (f"the apply failed {ATTEMPTS} times, at last: no network", SLOWLY)
+    start(world)
+    assert (world.saved.stage, world.saved.attempts, world.shown[1:]) == (Stage.DONE, 0, [()])
+
+
+def test_a_power_cut_during_the_scorecard_of_failures_shows_it_at_the_next() -> None:
+    world = World(saved=first_boot(stage=Stage.APPLY, attempts=ATTEMPTS - 1), cut_before=6,
+                  applies=[run(Outcome.FAILED, failure="no network") for _ in range(9)])
+    with pytest.raises(PowerCut):
+        start(world)
+    assert deeds(world) == ["apply", "check", "smoke"]
+    for _ in range(2):
+        with pytest.raises(ProvisionError):
+            start(world)
+    assert len(world.shown) == 1
+
+
+def test_what_time_does_not_mend_ends_an_unattended_first_boot() -> None:
+    world = World(applies=[run(Outcome.REFUSED, refusals=(REFUSAL,))])
+    start(world)
+    assert (world.saved.stage, deeds(world).count("apply")) == (Stage.DONE, 1)
 
 
 def test_a_person_is_never_given_up_on() -> None:

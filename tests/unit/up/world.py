@@ -35,6 +35,7 @@ class World:
     blocks: tuple[str, ...] = ()
     done: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    shown: list[tuple[str, ...]] = field(default_factory=list)
     cut_before: int = -1
     steps: int = 0
 
@@ -85,6 +86,7 @@ class World:
 
     def scorecard(self, state: FirstBoot) -> None:
         self.step("scorecard")
+        self.shown.append(state.notes)
 
 
 REFUSAL = Refusal("data_disks", "Make the filesystem", "the disk is not blank")
