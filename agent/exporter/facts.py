@@ -56,10 +56,13 @@ class DriftFact:
 
 @dataclass(frozen=True, slots=True)
 class SmokeFact:
-    """The last run of a smoke job. `figures`: GPU's UUID (or empty), name with its base unit at the end, value."""
+    """The last run of a smoke job. `figures`: GPU's UUID (or empty), name with its base unit at the end, value.
+
+    `passed`: None when it proved nothing (unknown, not applicable).
+    """
 
     job: str
-    passed: bool
+    passed: bool | None
     figures: tuple[tuple[str, str, float], ...]
     finished: float
 

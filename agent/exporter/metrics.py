@@ -58,7 +58,9 @@ RUNS = (
            "Fingerprint of all that differs: machines that drifted alike have the same one.",
            ("against", "fingerprint")),
     Metric("firstlight_drift_age_seconds", "gauge", "Time since drift was last looked for.", ("against",), live=True),
-    Metric("firstlight_smoke_passed", "gauge", "1 when the last run of a smoke job passed, else 0.", ("smoke",)),
+    Metric("firstlight_smoke_passed", "gauge",
+           "0 when a smoke job failed on a card of its last run, 1 when it passed or warned; unknown and not "
+           "applicable prove nothing: no series.", ("smoke",)),
     Metric("firstlight_smoke_figure", "gauge", "A figure measured by a smoke job; its unit ends its name.",
            ("smoke", "figure", "uuid")),
     Metric("firstlight_smoke_age_seconds", "gauge", "Time since a smoke job last ended.", ("smoke",), live=True),

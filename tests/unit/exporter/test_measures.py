@@ -10,7 +10,9 @@ import pytest
 
 from agent.app import App
 from agent.cli.main import main
+from agent.exporter.fact_samples import add_facts
 from agent.exporter.facts import Facts
+from agent.exporter.gathering import Gathering
 from agent.exporter.measures import in_base_unit, with_drift, with_smoke
 from agent.model.drift import Drift
 from agent.model.finding import Report
@@ -46,7 +48,7 @@ def test_no_drift_is_told_as_looked_for_and_none_found() -> None:
     assert (fact.items, fact.finished) == ((), 900.0)
 
 
-def test_a_job_passed_when_it_did_on_every_card() -> None:
+def test_a_job_that_failed_on_one_card_failed() -> None:
     facts = with_smoke(Facts(), [line("bandwidth", "GPU-a", "pass", copy_gbs=2900.0),
                                  line("bandwidth", "GPU-b", "fail"),
                                  line("nvcc", "", "pass")])
@@ -54,6 +56,18 @@ def test_a_job_passed_when_it_did_on_every_card() -> None:
     assert (bandwidth.passed, nvcc.passed) == (False, True)
     assert bandwidth.figures == (("GPU-a", "copy_bytes_per_second", 2.9e12),)
     assert bandwidth.finished == 105.0
+
+
+@pytest.mark.parametrize(("verdicts", "value"), [
+    (("pass",), 1), (("fail",), 0), (("warn",), 1), (("unknown",), None), (("not-applicable",), None),
+    (("pass", "unknown"), 1), (("unknown", "fail"), 0), (("warn", "not-applicable"), 1),
+])
+def test_only_a_failure_is_0_and_what_proves_nothing_has_no_series(
+        verdicts: tuple[str, ...], value: float | None) -> None:
+    lines = [line("lora-peft", f"GPU-{number}", verdict) for number, verdict in enumerate(verdicts)]
+    into = Gathering()
+    add_facts(into, with_smoke(Facts(), lines))
+    assert into.series("firstlight_smoke_passed") == ({} if value is None else {("lora-peft",): value})
 
 
 @pytest.mark.parametrize(("name", "expected"), [
