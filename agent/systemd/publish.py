@@ -14,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from agent.model.errors import StateError
+from agent.state.jobs import NEWEST_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +34,10 @@ CREATE TABLE look AS SELECT * FROM source.look;
 CREATE TABLE baseline AS SELECT DISTINCT machine FROM source.baseline;
 CREATE TABLE drift (machine TEXT, ended REAL, document TEXT);
 """
-_JOBS = """
+_JOBS = f"""
 CREATE TABLE job AS SELECT id, machine, job, subject, setting, started, duration_s, verdict, figures FROM source.job
-  WHERE id IN (SELECT max(id) FROM source.job GROUP BY machine, job, subject)
-"""
+  WHERE id IN ({NEWEST_RUN})
+"""  # noqa: S608
 DRIFT = "drift.sqlite"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from agent.exporter.gathering import Gathering
 from agent.exporter.measures import in_base_unit, with_drift, with_smoke
 from agent.model.drift import Drift
 from agent.model.finding import Report
-from agent.model.job import JobLine
+from agent.model.job import REMOTE, JobLine
 from agent.state import reading
 from agent.state.drifts import Drifts
 from agent.state.history import History
@@ -100,6 +101,28 @@ def test_the_exporter_follows_the_drift_and_the_jobs_that_are_kept(
     assert 'firstlight_smoke_figure{figure="compile_seconds",smoke="nvcc",uuid=""} 0.7' in page
     assert 'firstlight_smoke_passed{smoke="nvcc"} 1.0' in page
     kept.note(host, now + 1, [], [])
+
+
+@pytest.mark.parametrize("place", ["own", "published"])
+def test_only_the_newest_run_of_a_job_on_this_machine_counts(tmp_path: Path, place: str) -> None:
+    def counted() -> list[tuple[str, str, str]]:
+        folder = publish(tmp_path).parent if place == "published" else tmp_path
+        return [(line.job, line.subject, line.verdict) for line in Measured(Watcher(folder, "box")).newest_results()]
+
+    history = JobHistory(History(tmp_path))
+    history.add(replace(line("bandwidth", "GPU-replaced", "fail"), started=1.0))
+    history.add(replace(line("bandwidth", "GPU-1", "fail"), started=1.0))
+    history.add(replace(line("nvcc", "", "pass"), started=1.0))
+    assert counted() == [("bandwidth", "GPU-replaced", "fail"), ("bandwidth", "GPU-1", "fail"), ("nvcc", "", "pass")]
+    for subject in ("GPU-1", "GPU-2"):
+        history.add(replace(line("bandwidth", subject, "pass"), started=2.0))
+    assert counted() == [("nvcc", "", "pass"), ("bandwidth", "GPU-1", "pass"), ("bandwidth", "GPU-2", "pass")]
+    history.add(replace(line("vllm", "", "fail"), started=3.0, setting=f"{REMOTE} H200"))
+    assert "vllm" not in {job for job, _, _ in counted()}, "a server elsewhere is no proof of this machine"
+    history.add(replace(line("vllm", "", "pass"), started=4.0, setting="local"))
+    history.add(replace(line("vllm", "", "fail"), started=5.0, setting=REMOTE))
+    assert counted()[-1] == ("vllm", "", "pass")
+    history.close()
 
 
 def test_drifts_that_cannot_be_read_are_a_problem_not_an_absence(
