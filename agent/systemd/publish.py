@@ -14,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from agent.model.errors import StateError
+from agent.state.history import PARTIAL
 from agent.state.jobs import NEWEST_RUN
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER, FILE = "public", "history.sqlite"
-KEPT = 40  # newest entries, and beyond them the newest of every kind and level
-_COPY = """
+KEPT = 40  # newest entries, and beyond them the newest of every kind and level, whole and partial
+_COPY = f"""
 CREATE TABLE entry AS SELECT * FROM source.entry WHERE id IN (
   SELECT id FROM (SELECT id FROM source.entry ORDER BY id DESC LIMIT ?)
-  UNION SELECT max(id) FROM source.entry GROUP BY machine, kind, level)
-"""
+  UNION SELECT max(id) FROM source.entry GROUP BY machine, kind, level, summary LIKE '%{PARTIAL}')
+"""  # noqa: S608
 
 
 _DRIFT_TABLES = """

@@ -1,4 +1,4 @@
-"""Every recording rule against a small fleet, by Debian's promtool: two cohorts, a machine with both cards, a broken one."""
+"""Every recording rule against a small fleet, by promtool: two cohorts, a machine with both cards, one with none."""
 
 from __future__ import annotations
 
@@ -109,5 +109,5 @@ def test_a_join_by_machine_alone_would_be_seen(tmp_path: Path) -> None:
         "group by (job, instance, name) (firstlight_gpu_info)")
     assert broken != RECORDING.read_text()
     (tmp_path / "broken.yml").write_text(broken)
-    with pytest.raises(AssertionError, match="many-to-many|FAILED"):
+    with pytest.raises(AssertionError, match=r"many-to-many|FAILED"):
         asked("firstlight:cohort_smoke_figure:avg", tmp_path / "broken.yml", tmp_path)
