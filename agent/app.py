@@ -186,9 +186,12 @@ class App:
         on_done: Callable[[CheckRun], None] | None = None,
     ) -> Report:
         """Look at the machine and return the report; nothing is written. Level: quick, standard, deep."""
-        return self.observe(
+        from dataclasses import replace
+
+        report = self.observe(
             self.checks(only), level=level, on_start=on_start, on_done=on_done, record=record
         )[0]
+        return replace(report, partial=bool(only))
 
     def observe(
         self,

@@ -163,7 +163,7 @@ class Desk:
         return report_from_document(said["report"], "the smoke jobs")
 
     def proofs(self, hostname: str) -> list[Proof]:
-        """Return the kept results of smoke jobs, by job and subject. Raises StateError."""
+        """Return the kept results of smoke jobs on this machine, by job and subject. Raises StateError."""
         if self.capture is not None:
             return []
         from agent.state.jobs import JobHistory
@@ -171,9 +171,12 @@ class Desk:
         found: dict[tuple[str, str], list[JobLine]] = {}
         with self._history() as history:
             kept = JobHistory(history)
-            for line in reversed(kept.lines(hostname, limit=KEPT_PROOFS)):
+            lines_here = [line for line in kept.lines(hostname, limit=KEPT_PROOFS) if not line.remote]
+            newest = {line.job: line.started for line in reversed(lines_here)}
+            for line in reversed(lines_here):
                 found.setdefault((line.job, line.subject), []).append(line)
-            return [Proof(job, subject, tuple(lines), kept.first_day(hostname, job, subject, lines[-1].setting))
+            return [Proof(job, subject, tuple(lines), kept.first_day(hostname, job, subject, lines[-1].setting),
+                          current=lines[-1].started == newest[job])
                     for (job, subject), lines in found.items()]
 
     def samples(self, every_s: float, cancelled: Cancelled) -> Iterator[Sample]:

@@ -90,12 +90,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A smoke job's kept results on one subject, oldest first, and the figures of its first day (median)."""
+    """A smoke job's kept results on one subject, oldest first, and the figures of its first day (median).
+
+    `current`: the job's newest run was on it too; a replaced card's results are shown, but count no more.
+    """
 
     job: str
     subject: str
     lines: tuple[JobLine, ...]
     first_day: dict[str, float]
+    current: bool = True
 
 
 @dataclass(frozen=True, slots=True)

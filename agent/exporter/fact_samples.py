@@ -42,7 +42,8 @@ def add_facts(into: Gathering, facts: Facts) -> None:
 
 def _add_measured(into: Gathering, facts: Facts) -> None:
     for drift in facts.drift:
-        into.add("firstlight_drift_info", 1, drift.against, drift.fingerprint)
+        if drift.items:
+            into.add("firstlight_drift_info", 1, drift.against, drift.fingerprint)
         for check, number in drift.items:
             into.add("firstlight_drift_items", number, drift.against, check)
     for smoke in facts.smoke:

@@ -27,7 +27,7 @@ class CheckFact:
 
 @dataclass(frozen=True, slots=True)
 class ReportFact:
-    """The newest report of one level."""
+    """The newest report of one level that left no check of it out."""
 
     level: str
     finished: float
@@ -56,10 +56,13 @@ class DriftFact:
 
 @dataclass(frozen=True, slots=True)
 class SmokeFact:
-    """The last run of a smoke job. `figures`: GPU's UUID (or empty), name with its base unit at the end, value."""
+    """The last run of a smoke job. `figures`: GPU's UUID (or empty), name with its base unit at the end, value.
+
+    `passed`: None when it proved nothing (unknown, not applicable).
+    """
 
     job: str
-    passed: bool
+    passed: bool | None
     figures: tuple[tuple[str, str, float], ...]
     finished: float
 
@@ -81,17 +84,21 @@ class Facts:
 def with_report(facts: Facts, report: Report) -> Facts:
     """Return the facts after a report: its checks replace what was known of them, older runs are ignored.
 
-    A check that no report has named for 30 days is forgotten, so that one that left the product ends.
+    A partial report makes the newest whole one no younger. A check that no report has named for 30 days is
+    forgotten, so that one that left the product ends.
     """
     checks = {name: fact for name, fact in facts.checks.items() if fact.finished > report.finished - FORGET_AFTER_S}
     for run in report.runs:
         known = checks.get(run.check)
         if known is None or known.finished <= report.finished:
             checks[run.check] = _check(run, report.finished)
-    told = ReportFact(report.level, report.finished, max(0.0, report.finished - report.started))
+    reports = facts.reports
+    if not report.partial:
+        told = ReportFact(report.level, report.finished, max(0.0, report.finished - report.started))
+        reports = reports | {report.level: told}
     newest = max((fact.finished for fact in facts.reports.values()), default=0.0) <= report.finished
     return replace(
-        facts, checks=checks, reports=facts.reports | {report.level: told},
+        facts, checks=checks, reports=reports,
         profile=report.profile if newest else facts.profile,
         profile_digest=report.profile_digest if newest else facts.profile_digest,
     )

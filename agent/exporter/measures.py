@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.exporter.facts import DriftFact, SmokeFact
 from agent.model.drift import digest_of
+from agent.model.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +28,10 @@ def with_drift(facts: Facts, looked: float, drifts: Sequence[Drift], against: It
 
 
 def with_smoke(facts: Facts, lines: Iterable[JobLine]) -> Facts:
-    """Return the facts with the newest result of each job on each GPU; a job passed when it did on all of them."""
+    """Return the facts with each job's newest results: it failed when it did on one GPU.
+
+    A warning is no failure; a job that could not tell anywhere, or does not apply, neither passed nor failed.
+    """
     by_job: dict[str, list[JobLine]] = {}
     for line in lines:
         by_job.setdefault(line.job, []).append(line)
@@ -51,5 +55,7 @@ def _drift(against: str, looked: float, drifts: Sequence[Drift]) -> DriftFact:
 def _smoke(job: str, lines: Sequence[JobLine]) -> SmokeFact:
     figures = tuple((line.subject, *in_base_unit(name, value))
                     for line in lines for name, value in sorted(line.figures.items()))
-    return SmokeFact(job, all(line.verdict == "pass" for line in lines), figures,
+    verdicts = {line.verdict for line in lines}
+    passed = False if Verdict.FAIL in verdicts else True if verdicts & {Verdict.PASS, Verdict.WARN} else None
+    return SmokeFact(job, passed, figures,
                      max(line.started + line.duration_s for line in lines))

@@ -42,9 +42,10 @@ CHECKS = (
     Metric("firstlight_check_subjects_left_out", "gauge",
            "Subjects beyond the 64 worst of a check, which have no series.", ("check",)),
     Metric("firstlight_findings", "gauge", "Findings by area and verdict.", ("area", "verdict")),
-    Metric("firstlight_report_age_seconds", "gauge", "Time since the newest report of a level was finished.",
-           ("level",), live=True),
-    Metric("firstlight_report_duration_seconds", "gauge", "Wall time of the newest report of a level.", ("level",)),
+    Metric("firstlight_report_age_seconds", "gauge",
+           "Time since the newest whole report of a level (check without --only) was finished.", ("level",), live=True),
+    Metric("firstlight_report_duration_seconds", "gauge", "Wall time of the newest whole report of a level.",
+           ("level",)),
     Metric("firstlight_history_readable", "gauge", "1 when the history of reports could be read at the last look."),
 )
 RUNS = (
@@ -55,10 +56,12 @@ RUNS = (
     Metric("firstlight_drift_items", "gauge", "What differs from the profile or the baseline, by check or area.",
            ("against", "check")),
     Metric("firstlight_drift_info", "info",
-           "Fingerprint of all that differs: machines that drifted alike have the same one.",
+           "Fingerprint of all that differs: machines that drifted alike have the same one; none without drift.",
            ("against", "fingerprint")),
     Metric("firstlight_drift_age_seconds", "gauge", "Time since drift was last looked for.", ("against",), live=True),
-    Metric("firstlight_smoke_passed", "gauge", "1 when the last run of a smoke job passed, else 0.", ("smoke",)),
+    Metric("firstlight_smoke_passed", "gauge",
+           "0 when a smoke job failed on a card of its last run, 1 when it passed or warned; unknown and not "
+           "applicable prove nothing: no series.", ("smoke",)),
     Metric("firstlight_smoke_figure", "gauge", "A figure measured by a smoke job; its unit ends its name.",
            ("smoke", "figure", "uuid")),
     Metric("firstlight_smoke_age_seconds", "gauge", "Time since a smoke job last ended.", ("smoke",), live=True),

@@ -26,6 +26,8 @@ def counts(findings: Iterable[Finding]) -> dict[str, int]:
 def report_to_document(report: Report) -> dict[str, Any]:
     """Return the report as a JSON object, with counts and exit code for readers that want no more."""
     document = asdict(report)
+    if not report.partial:
+        del document["partial"]
     for run in document["runs"]:
         run["duration_s"] = round(run["duration_s"], 4)
     document["counts"] = counts(report.findings)
@@ -56,6 +58,7 @@ def report_from_document(document: Any, name: str) -> Report:
             started=float(document["started"]),
             finished=float(document["finished"]),
             runs=tuple(_run(run) for run in document["runs"]),
+            partial=document.get("partial") is True,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FirstlightError(

@@ -51,7 +51,10 @@ class CheckRun:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything one `check` run saw. `started`/`finished` are seconds since the epoch (UTC)."""
+    """Everything one `check` run saw. `started`/`finished` are seconds since the epoch (UTC).
+
+    `partial`: only chosen checks were run (`--only`), not all of the level.
+    """
 
     machine: str
     profile: str
@@ -61,6 +64,7 @@ class Report:
     finished: float
     runs: tuple[CheckRun, ...]
     schema_version: int = SCHEMA_VERSION
+    partial: bool = False
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+REMOTE = "remote"  # begins the setting of what was measured of a server elsewhere (smoke --url)
+
 
 @dataclass(frozen=True, slots=True)
 class JobLine:
@@ -19,3 +21,8 @@ class JobLine:
     verdict: str
     figures: dict[str, float]
     document: dict[str, Any]
+
+    @property
+    def remote(self) -> bool:
+        """Return whether it tells of a server elsewhere, and so proves nothing of this machine."""
+        return self.setting.startswith(REMOTE)

@@ -30,4 +30,5 @@ def render_history(lines: Sequence[JobLine]) -> str:
         return "no result is kept yet; run: firstlight smoke\n"
     return "".join(
         f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(line.started))}  {line.job:12} {line.verdict:8} "
-        f"{line.duration_s:6.1f} s  {line.subject or '-'}  {render_figures(line.figures)}\n" for line in lines)
+        f"{line.duration_s:6.1f} s  {line.subject or ('--url' if line.remote else '-')}  "
+        f"{render_figures(line.figures)}\n" for line in lines)

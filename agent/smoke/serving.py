@@ -13,6 +13,7 @@ from agent.machine.gpu import gpu_memory
 from agent.model.errors import Unobservable, UsageError
 from agent.model.finding import Remedy
 from agent.model.gpu import GpuMemory
+from agent.model.job import REMOTE
 from agent.smoke.busy import find_work
 from agent.smoke.document import find_document
 from agent.smoke.execution import Bundle, new_name, run_bounded
@@ -67,7 +68,8 @@ def _run(session: Session, place: Place, gpu: Gpu | None) -> JobResult:
     ended = run_bounded(argv, bounds, env=ready.env, stdin=serving_bundle(), after=ready.after,
                         on_line=session.say)
     what = f"vllm at {session.load.url}" if session.load.url else f"vllm {place.words}"
-    result = judged(ended, find_document(ended.out), session, gpu.subject if gpu else "", what, place.kind, bounds)
+    result = judged(ended, find_document(ended.out), session, gpu.subject if gpu else "", what,
+                    REMOTE if session.load.url else place.kind, bounds)
     if gpu is None or result.outcome.verdict != "pass" or "weights_gbs" not in result.figures:
         return result
     return JobResult(_judged_speed(result.outcome, result.figures["weights_gbs"], gpu), result.figures, result.setting,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agent.model.plan import Run
 
 SCHEMA_VERSION = 1
+PARTIAL = ", chosen checks only"  # ends the summary of a report that left checks of its level out
 KEPT_RUNS, KEPT_DAYS = 1000, 180
 BUSY_MS = 5000
 _TABLES = """
@@ -76,6 +77,7 @@ class History:
         document = report_to_document(report)
         found = counts(report.findings)
         summary = ", ".join(f"{number} {verdict}" for verdict, number in found.items() if number)
+        summary += PARTIAL if report.partial else ""
         code = exit_code(finding.verdict for finding in report.findings)
         return self._add(
             "check",

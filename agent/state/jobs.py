@@ -6,7 +6,7 @@ import json
 import statistics
 from typing import TYPE_CHECKING
 
-from agent.model.job import JobLine
+from agent.model.job import REMOTE, JobLine
 
 if TYPE_CHECKING:
     from agent.state.history import History
@@ -18,6 +18,12 @@ CREATE TABLE IF NOT EXISTS job (
   machine TEXT NOT NULL, job TEXT NOT NULL, subject TEXT NOT NULL, setting TEXT NOT NULL,
   started REAL NOT NULL, duration_s REAL NOT NULL, verdict TEXT NOT NULL, figures TEXT NOT NULL, document TEXT NOT NULL
 )"""
+
+NEWEST_RUN = f"""
+SELECT max(id) FROM job WHERE setting NOT LIKE '{REMOTE}%' AND (machine, job, started) IN (
+  SELECT machine, job, started FROM job WHERE id IN (
+    SELECT max(id) FROM job WHERE setting NOT LIKE '{REMOTE}%' GROUP BY machine, job))
+GROUP BY machine, job, subject"""  # noqa: S608 - results of one run began at the same moment
 
 
 class JobHistory:

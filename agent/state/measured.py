@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from agent.model.drift import Drift
 from agent.model.errors import StateError
 from agent.model.job import JobLine
+from agent.state.jobs import NEWEST_RUN
 from agent.state.reading import DRIFT, HISTORY
 
 if TYPE_CHECKING:
     from agent.state.reading import Watcher
 
-_LINES = ("SELECT machine, job, subject, setting, started, duration_s, verdict, figures FROM job WHERE id IN"
-          " (SELECT max(id) FROM job WHERE machine = ? GROUP BY job, subject)")
+_LINES = ("SELECT machine, job, subject, setting, started, duration_s, verdict, figures FROM job"  # noqa: S608
+          " WHERE machine = ?"
+          f" AND id IN ({NEWEST_RUN})")
 
 
 class Measured:
@@ -42,7 +44,10 @@ class Measured:
             DRIFT, "baseline", "SELECT 1 FROM baseline WHERE machine = ? LIMIT 1", self._machine))
 
     def newest_results(self) -> list[JobLine]:
-        """Return the newest result of each job on each GPU, without its document."""
+        """Return the results of each job's newest run on this machine, by GPU, without documents.
+
+        A card that was replaced since, or a server elsewhere, does not stand for this machine.
+        """
         try:
             return [JobLine(machine, job, subject, setting, started, duration_s, verdict, json.loads(figures), {})
                     for machine, job, subject, setting, started, duration_s, verdict, figures

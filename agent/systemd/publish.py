@@ -14,18 +14,20 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from agent.model.errors import StateError
+from agent.state.history import PARTIAL
+from agent.state.jobs import NEWEST_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 FOLDER, FILE = "public", "history.sqlite"
-KEPT = 40  # newest entries, and beyond them the newest of every kind and level
-_COPY = """
+KEPT = 40  # newest entries, and beyond them the newest of every kind and level, whole and partial
+_COPY = f"""
 CREATE TABLE entry AS SELECT * FROM source.entry WHERE id IN (
   SELECT id FROM (SELECT id FROM source.entry ORDER BY id DESC LIMIT ?)
-  UNION SELECT max(id) FROM source.entry GROUP BY machine, kind, level)
-"""
+  UNION SELECT max(id) FROM source.entry GROUP BY machine, kind, level, summary LIKE '%{PARTIAL}')
+"""  # noqa: S608
 
 
 _DRIFT_TABLES = """
@@ -33,10 +35,10 @@ CREATE TABLE look AS SELECT * FROM source.look;
 CREATE TABLE baseline AS SELECT DISTINCT machine FROM source.baseline;
 CREATE TABLE drift (machine TEXT, ended REAL, document TEXT);
 """
-_JOBS = """
+_JOBS = f"""
 CREATE TABLE job AS SELECT id, machine, job, subject, setting, started, duration_s, verdict, figures FROM source.job
-  WHERE id IN (SELECT max(id) FROM source.job GROUP BY machine, job, subject)
-"""
+  WHERE id IN ({NEWEST_RUN})
+"""  # noqa: S608
 DRIFT = "drift.sqlite"
 
 

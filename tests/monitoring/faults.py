@@ -45,6 +45,7 @@ PCI, NVML = machine("gpus", 'seen_by="pci"'), machine("gpus", 'seen_by="nvml"')
 THROTTLE = gpu("throttle_seconds_total", 'reason="*"')
 ERRORS = gpu("ecc_errors_total", 'error="*"', 'since="volatile"')
 READABLE, REPORT = machine("history_readable"), machine("report_age_seconds", 'level="quick"')
+LOOKED = {against: machine("drift_age_seconds", f'against="{against}"') for against in ("profile", "baseline")}
 
 CASES = {
     "FirstlightGpuHot": one(gpu("temperature_celsius"), 86, 85),
@@ -77,6 +78,8 @@ CASES = {
     "FirstlightHistoryUnreadable": one(READABLE, 0, 1),
     "FirstlightApplyFailed": moved(machine("run_outcome", 'kind="apply"', 'outcome="*"'), "refused", "done"),
     "FirstlightDrift": one(machine("drift_items", 'against="profile"', 'check="a.b"'), 2, 0),
+    "FirstlightDriftOld": Case(steady({LOOKED["profile"]: 260000, LOOKED["baseline"]: 260000}),
+                               steady({LOOKED["profile"]: 50 * 3600})),
     "FirstlightSmokeFailed": one(machine("smoke_passed", 'smoke="lora"'), 0, 1),
     "FirstlightRebootPending": one(machine("reboot_pending"), 1, 0),
     "FirstlightExporterDown": one(f"up{{{TARGET}}}", 0, 1),

@@ -17,7 +17,7 @@ from agent.desk.children import Child, is_alive
 from agent.desk.desk import Desk
 from agent.desk.runs import Follower, find_active, find_of_process
 from agent.model.errors import FirstlightError, UsageError
-from agent.model.job import JobLine
+from agent.model.job import REMOTE, JobLine
 from agent.model.plan import Change, Outcome, Refusal, Run
 from agent.provision.journal import Journal
 from agent.state.history import History
@@ -107,6 +107,19 @@ def test_kept_results_of_smoke_jobs_stand_beside_the_first_day(
     assert [line.figures["tflops"] for line in proof.lines] == [800.0, 600.0]
     assert proof.first_day == {"tflops": 800.0}
     assert Desk().proofs("another") == []
+
+
+def test_a_card_that_the_newest_run_did_not_see_no_longer_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_STATE", str(tmp_path))
+    with History(tmp_path) as history:
+        kept = JobHistory(history)
+        for when, subject, verdict in ((9.0, "GPU-replaced", "fail"), (2.0, "GPU-1", "pass"), (2.0, "GPU-2", "pass")):
+            kept.add(JobLine("host", "bandwidth", subject, "bf16", when, 1.0, verdict, {}, {}))
+        kept.add(JobLine("host", "vllm", "", f"{REMOTE} H200", 3.0, 1.0, "fail", {}, {}))
+    assert {proof.subject: proof.current for proof in Desk().proofs("host")} == {
+        "GPU-replaced": False, "GPU-1": True, "GPU-2": True}
 
 
 def test_a_kept_run_is_told_with_its_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

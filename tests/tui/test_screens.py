@@ -346,6 +346,30 @@ def test_smoke_figures_stand_beside_those_of_the_first_day(size: tuple[int, int]
     drive(size, story, desk=Proven)
 
 
+class Replaced(DemoDesk):
+    """The demo machine whose job failed on a card that is no longer there."""
+
+    def proofs(self, hostname: str) -> list[Proof]:
+        """Return an old failure and a new pass."""
+        old = JobLine(hostname, "bandwidth", "GPU-old", "bf16", 1.0, 1.0, "fail", {}, {})
+        new = JobLine(hostname, "bandwidth", "GPU-new", "bf16", 2.0, 1.0, "pass", {}, {})
+        return [Proof("bandwidth", "GPU-old", (old,), {}, current=False), Proof("bandwidth", "GPU-new", (new,), {})]
+
+
+def test_a_job_is_as_good_as_its_newest_run() -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("7")
+        await until(pilot, lambda: app.state.proofs is not None and "✓ pass" in text_of(app))
+        assert app.state.look is not None
+        at = next(number for number, job in enumerate(app.state.look.jobs) if job.id == "bandwidth")
+        table = app.screen.query_one(DataTable)
+        assert "pass" in table.get_row_at(at)[1]
+        table.move_cursor(row=at)
+        await until(pilot, lambda: "not in the newest run" in str(app.screen.query_one("#job", Static).content))
+
+    drive(SIZES[0], story, desk=Replaced)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_drifts_fit_the_screen_and_what_was_not_compared_says_why(size: tuple[int, int]) -> None:
     async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:

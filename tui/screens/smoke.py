@@ -121,7 +121,7 @@ class Smoke(Face):
         at = table.cursor_row
         table.clear()
         for job in jobs:
-            last = [proof.lines[-1] for proof in self._proofs(job.id)]
+            last = [proof.lines[-1] for proof in self._proofs(job.id) if proof.current]
             worst = next((verdict for verdict in (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
                           if any(line.verdict == verdict.value for line in last)), None)
             table.add_row(job.id, mark(worst)[0] if worst is not None else "- not run",
@@ -149,7 +149,8 @@ def _figures(proof: Proof, known: Mapping[str, tuple[float, float]]) -> list[Con
     newest = proof.lines[-1]
     shown: list[Content | str] = [Content.assemble(
         mark(Verdict(newest.verdict)), " ", visible(proof.subject) or "this machine",
-        (f", {len(proof.lines)} results, the last {clock(newest.started)}", "$text-muted"))]
+        (f", {len(proof.lines)} results, the last {clock(newest.started)}"
+         f"{'' if proof.current else ', not in the newest run'}", "$text-muted"))]
     names = max(map(len, newest.figures), default=0)
     for name, value in newest.figures.items():
         course = [line.figures[name] for line in proof.lines if name in line.figures]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from agent.exporter.fact_samples import add_ages, add_facts
 from agent.exporter.facts import SUBJECTS, DriftFact, Facts, SmokeFact, with_report
 from agent.exporter.gathering import Gathering
 from agent.exporter.looking import HistoryLook
+from agent.exporter.measures import with_drift
 from agent.model.finding import CheckRun, Finding, Report
 from agent.model.plan import Outcome, Run
 from agent.model.verdict import Verdict
@@ -59,6 +61,18 @@ def test_an_age_grows_until_the_check_runs_again() -> None:
     assert page.series("firstlight_report_age_seconds") == {("quick",): 500, ("deep",): 100}
 
 
+def test_a_report_of_chosen_checks_renews_their_ages_and_not_the_reports() -> None:
+    facts = with_report(Facts(), report(Finding("a.x", Verdict.PASS, ""), Finding("b.y", Verdict.PASS, "")))
+    chosen = replace(report(Finding("a.x", Verdict.FAIL, ""), finished=90000), partial=True, profile="another")
+    facts = with_report(facts, chosen)
+    page = shown(facts, 90100)
+    assert page.series("firstlight_check_age_seconds") == {("a.x",): 100, ("b.y",): 89100}
+    assert page.value("firstlight_check_verdict", "a.x", "", "fail") == 1
+    assert page.series("firstlight_report_age_seconds") == {("quick",): 89100}
+    assert page.value("firstlight_report_duration_seconds", "quick") == 2
+    assert shown(with_report(Facts(), chosen)).series("firstlight_report_age_seconds") == {}
+
+
 def test_a_clock_set_back_gives_no_negative_age() -> None:
     assert shown(with_report(Facts(), report(Finding("a.x", Verdict.PASS, ""))), 10).value(
         "firstlight_check_age_seconds", "a.x") == 0
@@ -94,6 +108,12 @@ def test_drift_and_smoke_figures_have_series() -> None:
     assert page.value("firstlight_drift_info", "profile", "beef") == 1
     assert page.value("firstlight_drift_age_seconds", "profile") == 100
     assert page.value("firstlight_smoke_figure", "lora", "steps_per_second", "") == 3.5
+
+
+def test_no_drift_has_no_fingerprint() -> None:
+    page = shown(with_drift(Facts(), 900.0, [], ("profile",)))
+    assert page.series("firstlight_drift_info") == {}
+    assert page.value("firstlight_drift_age_seconds", "profile") == 100
 
 
 def test_a_label_too_few_is_an_error_of_ours() -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.app import App
 from agent.cli.main import main
+from agent.exporter.fact_samples import add_facts
 from agent.exporter.facts import Facts
+from agent.exporter.gathering import Gathering
 from agent.exporter.measures import in_base_unit, with_drift, with_smoke
 from agent.model.drift import Drift
 from agent.model.finding import Report
-from agent.model.job import JobLine
+from agent.model.job import REMOTE, JobLine
 from agent.state import reading
 from agent.state.drifts import Drifts
 from agent.state.history import History
@@ -46,7 +49,7 @@ def test_no_drift_is_told_as_looked_for_and_none_found() -> None:
     assert (fact.items, fact.finished) == ((), 900.0)
 
 
-def test_a_job_passed_when_it_did_on_every_card() -> None:
+def test_a_job_that_failed_on_one_card_failed() -> None:
     facts = with_smoke(Facts(), [line("bandwidth", "GPU-a", "pass", copy_gbs=2900.0),
                                  line("bandwidth", "GPU-b", "fail"),
                                  line("nvcc", "", "pass")])
@@ -54,6 +57,18 @@ def test_a_job_passed_when_it_did_on_every_card() -> None:
     assert (bandwidth.passed, nvcc.passed) == (False, True)
     assert bandwidth.figures == (("GPU-a", "copy_bytes_per_second", 2.9e12),)
     assert bandwidth.finished == 105.0
+
+
+@pytest.mark.parametrize(("verdicts", "value"), [
+    (("pass",), 1), (("fail",), 0), (("warn",), 1), (("unknown",), None), (("not-applicable",), None),
+    (("pass", "unknown"), 1), (("unknown", "fail"), 0), (("warn", "not-applicable"), 1),
+])
+def test_only_a_failure_is_0_and_what_proves_nothing_has_no_series(
+        verdicts: tuple[str, ...], value: float | None) -> None:
+    lines = [line("lora-peft", f"GPU-{number}", verdict) for number, verdict in enumerate(verdicts)]
+    into = Gathering()
+    add_facts(into, with_smoke(Facts(), lines))
+    assert into.series("firstlight_smoke_passed") == ({} if value is None else {("lora-peft",): value})
 
 
 @pytest.mark.parametrize(("name", "expected"), [
@@ -86,6 +101,28 @@ def test_the_exporter_follows_the_drift_and_the_jobs_that_are_kept(
     assert 'firstlight_smoke_figure{figure="compile_seconds",smoke="nvcc",uuid=""} 0.7' in page
     assert 'firstlight_smoke_passed{smoke="nvcc"} 1.0' in page
     kept.note(host, now + 1, [], [])
+
+
+@pytest.mark.parametrize("place", ["own", "published"])
+def test_only_the_newest_run_of_a_job_on_this_machine_counts(tmp_path: Path, place: str) -> None:
+    def counted() -> list[tuple[str, str, str]]:
+        folder = publish(tmp_path).parent if place == "published" else tmp_path
+        return [(line.job, line.subject, line.verdict) for line in Measured(Watcher(folder, "box")).newest_results()]
+
+    history = JobHistory(History(tmp_path))
+    history.add(replace(line("bandwidth", "GPU-replaced", "fail"), started=1.0))
+    history.add(replace(line("bandwidth", "GPU-1", "fail"), started=1.0))
+    history.add(replace(line("nvcc", "", "pass"), started=1.0))
+    assert counted() == [("bandwidth", "GPU-replaced", "fail"), ("bandwidth", "GPU-1", "fail"), ("nvcc", "", "pass")]
+    for subject in ("GPU-1", "GPU-2"):
+        history.add(replace(line("bandwidth", subject, "pass"), started=2.0))
+    assert counted() == [("nvcc", "", "pass"), ("bandwidth", "GPU-1", "pass"), ("bandwidth", "GPU-2", "pass")]
+    history.add(replace(line("vllm", "", "fail"), started=3.0, setting=f"{REMOTE} H200"))
+    assert "vllm" not in {job for job, _, _ in counted()}, "a server elsewhere is no proof of this machine"
+    history.add(replace(line("vllm", "", "pass"), started=4.0, setting="local"))
+    history.add(replace(line("vllm", "", "fail"), started=5.0, setting=REMOTE))
+    assert counted()[-1] == ("vllm", "", "pass")
+    history.close()
 
 
 def test_drifts_that_cannot_be_read_are_a_problem_not_an_absence(
@@ -139,7 +176,8 @@ def test_what_was_kept_is_published_at_once_where_the_exporter_is_installed(
     assert {fact.job for fact in made.facts.smoke} - before == {"lora"}
     assert main(["check", "--only", "kernel.sysctl", "--profile", "cpu-only"]) in (0, 1, 2)
     made.watch_once()
-    assert "quick" in made.facts.reports
+    assert "kernel.sysctl" in made.facts.checks
+    assert made.facts.reports == {}, "one chosen check is no whole report"
     assert main(["drift", "--accept", "as it is", "--profile", "cpu-only"]) == 0
     made.watch_once()
     assert Measured(Watcher(published, App().drift.name.machine)).has_baseline()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli.main import main
+from agent.desk.desk import Desk
 from agent.machine.gpu import Cards
 from agent.model.units import GIB, MIB
 from agent.smoke.document import find_document
@@ -185,7 +186,11 @@ def test_a_server_that_is_there_is_measured_and_kept(capsys):
     assert job["document"]["server"]["model"] == "theirs"
     assert job["document"]["rounds"][0]["failed"] == 0
     assert main(["smoke", "--history", "vllm"]) == 0
-    assert "3 at a time" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "3 at a time" in told
+    assert "  --url  " in told
+    host = Path("/proc/sys/kernel/hostname").read_text().strip()
+    assert Desk().proofs(host) == [], "a server elsewhere is no proof of this machine"
 
 
 def test_a_server_that_is_not_there_fails_with_its_reason(capsys):

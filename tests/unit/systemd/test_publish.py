@@ -44,6 +44,15 @@ def test_the_newest_entries_and_the_newest_of_each_level_are_published(tmp_path:
     assert [path.name for path in (tmp_path / "public").iterdir()] == ["history.sqlite"]
 
 
+def test_partial_reports_do_not_push_the_newest_whole_one_out(tmp_path: Path) -> None:
+    with History(tmp_path) as history:
+        number = history.add_report(replace(REPORT, level="quick"))
+        for _ in range(KEPT + 1):
+            history.add_report(replace(REPORT, level="quick", partial=True))
+    with closing(sqlite3.connect(publish(tmp_path))) as db:
+        assert db.execute("SELECT min(id), count(*) FROM entry").fetchone() == (number, KEPT + 1)
+
+
 def test_whoever_may_not_write_can_read_it(open_folder: Path, as_nobody) -> None:
     if os.geteuid() != 0:
         pytest.skip("as root another user can be tried")
