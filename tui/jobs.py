@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agent.desk.runs import Follower
+    from agent.desk.values import Look
     from tui.app import FirstlightApp
 
 EVERY_S = 1.0
@@ -68,6 +69,10 @@ class Jobs:
         """Start an apply, follow it, look again."""
         self._run("apply", lambda: self._apply(roles, checks))
 
+    def leave_way(self) -> None:
+        """Offer the first boot no more."""
+        self._run("way", self._leave_way)
+
     def stop(self) -> None:
         """Ask the apply that is followed to stop."""
         if self._follower is not None:
@@ -96,11 +101,26 @@ class Jobs:
 
     def _look(self) -> None:
         worker = get_current_worker()
-        self._tell("provisioned", self._desk.was_provisioned())
-        self._tell("look", self._desk.look(lambda: worker.is_cancelled))
+        look = self._desk.look(lambda: worker.is_cancelled)
+        self._tell("look", look)
+        self._way(look)
+
+    def _way(self, look: Look | None = None) -> None:
+        look = look or self._app.state.look
+        if look is not None:
+            self._tell("way", self._desk.way(look))
+
+    def _leave_way(self) -> None:
+        self._desk.leave_way()
+        self._way()
 
     def _entries(self) -> None:
         self._tell("entries", self._desk.entries())
+
+    def _kept(self) -> None:
+        """Read again what is kept: something was added."""
+        self._entries()
+        self._way()
 
     def _smoke(self, jobs: Sequence[str]) -> None:
         worker = get_current_worker()
@@ -117,6 +137,7 @@ class Jobs:
         self._tell("work", None)
         self._tell("smoke", report)
         self._proofs()
+        self._way()
 
     def _proofs(self) -> None:
         look = self._app.state.look
@@ -185,7 +206,7 @@ class Jobs:
 
         report = self._desk.check(level, only, tell, lambda: worker.is_cancelled, keep=keep)
         self._tell(topic, report)
-        self._entries()
+        self._kept()
 
     def _apply(self, roles: Sequence[str], checks: Sequence[str]) -> None:
         follower = self._desk.apply(roles)
@@ -205,5 +226,5 @@ class Jobs:
         for view in self._desk.follow(follower, lambda: worker.is_cancelled):
             outcome = view.outcome
             self._tell("run", view)
-        self._entries()
+        self._kept()
         return outcome
