@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.desk.desk import Desk
 from agent.desk.runs import Follower, RunView
-from agent.desk.way import Kept, Way, judge_way
+from agent.desk.way import Kept, Way, everything, is_full, judge_way
 from agent.model.errors import FirstlightError, UsageError
 from agent.model.plan import Change, Outcome, Plan, Run
 
@@ -105,7 +105,7 @@ class DemoDesk(Desk):
         """Return how far the play is."""
         done = [run for run in (each.look().run for each in self._played) if run and run.outcome is Outcome.DONE]
         whole = {role for run in done for role in run.roles} >= {change.role for change in self._story}
-        full = max((entry.started for entry, _ in self._kept if entry.level != "quick"), default=0.0)
+        full = max((kept.started for _, kept in self._kept if is_full(kept, everything(look))), default=0.0)
         runs = (replace(done[-1], roles=look.roles),) if whole else ()
         return judge_way(Kept(runs, full, left=self._left), look.roles, 0.0, time.time())
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from textual.worker import get_current_worker
 
 from agent.model.errors import FirstlightError
-from agent.model.plan import Outcome
 from tui.state import Changed, Work
 
 if TYPE_CHECKING:
@@ -209,22 +208,26 @@ class Jobs:
         self._kept()
 
     def _apply(self, roles: Sequence[str], checks: Sequence[str]) -> None:
-        follower = self._desk.apply(roles)
-        outcome = self._follow(follower)
-        if outcome is Outcome.DONE and checks:
-            self.check_from_thread(checks)
-        elif outcome is Outcome.DONE:
-            self._app.call_from_thread(self.check, "quick")
+        self._follow(self._desk.apply(roles), checks)
 
-    def check_from_thread(self, checks: Sequence[str]) -> None:
-        """Look again at what was repaired."""
-        self._app.call_from_thread(lambda: self.check("deep", checks, topic="rechecked"))
-
-    def _follow(self, follower: Follower) -> Outcome | None:
+    def _follow(self, follower: Follower, checks: Sequence[str] = ()) -> None:
+        """Tell what a run does; when it has ended, however it did, look again at what it was for."""
         worker, self._follower = get_current_worker(), follower
-        outcome = None
+        view = None
         for view in self._desk.follow(follower, lambda: worker.is_cancelled):
-            outcome = view.outcome
             self._tell("run", view)
         self._kept()
-        return outcome
+        if view is not None and not view.is_running:
+            self._app.call_from_thread(self._look_again, view.roles, checks)
+
+    def _look_again(self, roles: Sequence[str], checks: Sequence[str]) -> None:
+        """Look at these checks; without any at those of the roles, after an apply of every role at everything."""
+        look, report = self._app.state.look, self._app.state.report
+        kept = [] if look is None or set(look.roles) <= set(roles) else [
+            check.id for check in look.checks if check.role in roles and check.level != "deep"]
+        if checks:
+            self.check("deep", checks, topic="rechecked")
+        elif kept:
+            self.check("standard", kept)
+        else:
+            self.check("quick" if report is None or report.level == "quick" else "standard")

@@ -122,9 +122,8 @@ class Desk:
         from agent.desk import way
         from agent.provision.places import places
 
-        everything = [check.id for check in look.checks if check.level != "deep"]
         with self._history() as history:
-            kept = way.load_kept(places().runs, history, everything)
+            kept = way.load_kept(places().runs, history, way.everything(look))
         now = time.time()
         return way.judge_way(kept, look.roles, way.booted_at(now), now)
 

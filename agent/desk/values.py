@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckInfo:
-    """What is known of a check before it runs. `level`: quick, standard or deep."""
+    """What is known of a check before it runs. `level`: quick, standard or deep; `role` puts right what it finds."""
 
     id: str
     title: str
     why: str
     level: str
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from agent.desk.values import Look
+    from agent.model.finding import Report
     from agent.state.history import History
 
 LEFT = "first-boot-left"
@@ -92,8 +94,18 @@ def load_kept(runs: Path, history: History, checks: Collection[str]) -> Kept:
         with contextlib.suppress(StateError):  # it runs, or was interrupted
             ended.append(load_run(folder))
     brought = any(entry.exit_code == 0 for entry in history.entries(LOOKED_AT, "up"))
-    return Kept(tuple(ended), _newest_full(history, set(checks)), tuple(JobHistory(history).newest()), brought,
+    return Kept(tuple(ended), _newest_full(history, checks), tuple(JobHistory(history).newest()), brought,
                 (history.file.parent / LEFT).exists())
+
+
+def everything(look: Look) -> set[str]:
+    """Return the checks that a check of everything has: all that do not load the machine."""
+    return {check.id for check in look.checks if check.level != "deep"}
+
+
+def is_full(report: Report, checks: Collection[str]) -> bool:
+    """Return whether a report has all of these checks."""
+    return bool(checks) and set(checks) <= {run.check for run in report.runs}
 
 
 def leave_way(state: Path, who: str) -> None:
@@ -104,13 +116,13 @@ def leave_way(state: Path, who: str) -> None:
     write_atomic(make_folder(state) / LEFT, f"left by {who}; without this file it is offered again\n", 0o600)
 
 
-def _newest_full(history: History, checks: set[str]) -> float:
+def _newest_full(history: History, checks: Collection[str]) -> float:
     from agent.state.history import KEPT_RUNS as KEPT_ENTRIES
 
     higher = [entry for entry in history.entries(KEPT_ENTRIES, "check") if entry.level != "quick"]
     for entry in higher[:LOOKED_AT]:
         with contextlib.suppress(FirstlightError):  # of another version
             report = history.report(entry.id)
-            if checks and checks <= {run.check for run in report.runs}:
+            if is_full(report, checks):
                 return report.started
     return 0.0

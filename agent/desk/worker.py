@@ -56,7 +56,8 @@ def _look(app: App, request: dict[str, Any], say: Say) -> None:
         except FirstlightError as error:
             problems.append(error.message)
     found["checks"] = [
-        {"id": name, "title": check.title, "why": check.why, "level": check.level.name.lower()}
+        {"id": name, "title": check.title, "why": check.why, "level": check.level.name.lower(),
+         "role": check.remedy.role or ""}
         for name, check in sorted(app.checks().items())
     ]
     from agent.smoke.catalogue import JOBS

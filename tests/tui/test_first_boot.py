@@ -21,9 +21,8 @@ from agent.model.verdict import Verdict
 from agent.provision.journal import close_folder, new_id
 from agent.state.history import History
 from agent.state.jobs import JobHistory
-from tests.tui.driving import leave, text_of, until
+from tests.tui.driving import Remembering, leave, text_of, until
 from tui.app import FirstlightApp
-from tui.demo import DemoDesk
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -32,17 +31,10 @@ pytestmark = pytest.mark.timeout(900)
 ROLES = ("base", "sysctl")
 NOW = 2e9
 HOUR_S = 3600.0
-_ANSWERS: dict[str, dict[str, Any]] = {}
 
 
-class Kindled(DemoDesk):
-    """The demo machine with what this test keeps in the state folder; what its processes answer is asked once."""
-
-    def _asked(self, do: str, *words: Any, **more: Any) -> dict[str, Any]:
-        key = f"{do} {sorted(more.items())}"
-        if key not in _ANSWERS:
-            _ANSWERS[key] = super()._asked(do, *words, **more)
-        return _ANSWERS[key]
+class Kindled(Remembering):
+    """The demo machine with what this test keeps in the state folder."""
 
     def way(self, look: Look) -> Way | None:
         """Return the way as for a machine that is no play."""
@@ -109,10 +101,12 @@ def proven(state: Path, started: float, verdict: str = "pass", job: str = "bandw
 
 
 def test_a_fresh_machine_is_led_to_the_plan(state: Path) -> None:
-    text = told()
+    async def act(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "x Leave first boot" in text_of(app))
+
+    text = told(act)
     assert "First boot: this machine was never provisioned" in text
     assert "▸ 2. plan" in text
-    assert "x Leave first boot" in text
 
 
 def test_after_the_apply_another_application_asks_for_the_reboot_that_it_wants(state: Path) -> None:
