@@ -28,7 +28,7 @@ class CheckInfo:
 
 @dataclass(frozen=True, slots=True)
 class ProfileValue:
-    """One value of the profile as JSON text, and `file:line` (or "default") where it is written."""
+    """One value of the profile as JSON text, and where it is written: `file:line`, "default" or "recorded"."""
 
     key: str
     value: str

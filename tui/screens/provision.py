@@ -70,7 +70,7 @@ class Provision(Face):
         if event.cursor_row < len(values):
             value = values[event.cursor_row]
             self.query_one("#value", Static).update(Content.assemble(
-                (value.key, "bold"), f" = {visible(value.value)}\n", (f"written in {value.origin}", "$text-muted")))
+                (value.key, "bold"), f" = {visible(value.value)}\n", (_written(value.origin), "$text-muted")))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer to leave only what is offered."""
@@ -153,6 +153,13 @@ def _waiting(look: Look) -> list[Content]:
     if look.reboot_wanted:
         found.append("! a reboot is required before everything is in force: sudo systemctl reboot")
     return [Content.styled(text, "$text-warning") for text in found]
+
+
+def _written(origin: str) -> str:
+    """Return in words where a value comes from."""
+    words = {"default": "the default, written in no file",
+             "recorded": "recorded with the machine, without the file it was written in"}
+    return words.get(origin, f"written in {origin}")
 
 
 def _short(origin: str) -> str:
