@@ -60,6 +60,7 @@ class DriftWatch:
         """Make what the machine is now its baseline; with `areas`, these only. Raises UsageError, StateError."""
         if self._app.recording is not None:
             raise UsageError("a recorded machine cannot be accepted", "accept on the machine itself")
+        self._refuse_unseen()
         taken = self.fingerprint
         old = self.find_baseline()
         if areas and old is not None:
@@ -71,6 +72,18 @@ class DriftWatch:
         baseline = Baseline(taken, self._app.machine.clock(), reason, by)
         self.store.accept(baseline)
         return baseline
+
+    def _refuse_unseen(self) -> None:
+        """Raise UsageError for a baseline that neither root's look for drift nor the exporter would see."""
+        from agent.state.folder import find_machines_folder, state_folder
+
+        machines = find_machines_folder()
+        if machines is not None:
+            raise UsageError(
+                f"the baseline of this machine stands in {machines}, and one in {state_folder()} would not be seen "
+                "by root or the exporter",
+                "accept with sudo; FIRSTLIGHT_STATE names a folder for a baseline of your own",
+            )
 
     def look(
         self,

@@ -91,7 +91,6 @@ class FirstlightApp(App[None]):
             self.notify(visible(state.notice), severity="error", timeout=8)
         elif topic == "run":
             state.run = cast("RunView", event.value)
-            state.provisioned = True
             if isinstance(self.screen, Repair) and state.run is not None:
                 self.screen.take_run(state.run)
         elif topic == "said":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.desk.desk import Desk
 from agent.desk.runs import Follower, RunView
+from agent.desk.way import Kept, Way, everything, is_full, judge_way
 from agent.model.errors import FirstlightError, UsageError
 from agent.model.plan import Change, Outcome, Plan, Run
 
@@ -55,6 +56,8 @@ class DemoDesk(Desk):
         self._story = [Change(**change) for change in story]
         self._applied: set[str] = set()
         self._kept: list[tuple[Entry, Report]] = []
+        self._played: list[_Played] = []
+        self._left = False
 
     def look(self, cancelled: Cancelled = lambda: False) -> Look:
         """Return the machine as it was recorded, with the rights to play on it."""
@@ -86,7 +89,8 @@ class DemoDesk(Desk):
         """Begin the played apply."""
         changes = self._changes(roles)
         self._applied |= {change.role for change in changes}
-        return _Played(changes, self._pace_s)
+        self._played.append(_Played(changes, self._pace_s))
+        return self._played[-1]
 
     def stop(self, follower: Follower) -> None:
         """Let the played apply end after its present task."""
@@ -97,9 +101,17 @@ class DemoDesk(Desk):
         """Return None: nothing was begun before."""
         return None
 
-    def was_provisioned(self) -> bool:
-        """Return whether anything was applied yet."""
-        return bool(self._applied)
+    def way(self, look: Look) -> Way | None:
+        """Return how far the play is."""
+        done = [run for run in (each.look().run for each in self._played) if run and run.outcome is Outcome.DONE]
+        whole = {role for run in done for role in run.roles} >= {change.role for change in self._story}
+        full = max((kept.started for _, kept in self._kept if is_full(kept, everything(look))), default=0.0)
+        runs = (replace(done[-1], roles=look.roles),) if whole else ()
+        return judge_way(Kept(runs, full, left=self._left), look.roles, 0.0, time.time())
+
+    def leave_way(self) -> None:
+        """Offer it no more in this play."""
+        self._left = True
 
     def entries(self, limit: int = 200) -> list[Entry]:
         """Return the reports of this demo, newest first."""

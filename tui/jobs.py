@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from textual.worker import get_current_worker
 
 from agent.model.errors import FirstlightError
-from agent.model.plan import Outcome
 from tui.state import Changed, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agent.desk.runs import Follower
+    from agent.desk.values import Look
     from tui.app import FirstlightApp
 
 EVERY_S = 1.0
@@ -68,6 +68,10 @@ class Jobs:
         """Start an apply, follow it, look again."""
         self._run("apply", lambda: self._apply(roles, checks))
 
+    def leave_way(self) -> None:
+        """Offer the first boot no more."""
+        self._run("way", self._leave_way)
+
     def stop(self) -> None:
         """Ask the apply that is followed to stop."""
         if self._follower is not None:
@@ -96,11 +100,26 @@ class Jobs:
 
     def _look(self) -> None:
         worker = get_current_worker()
-        self._tell("provisioned", self._desk.was_provisioned())
-        self._tell("look", self._desk.look(lambda: worker.is_cancelled))
+        look = self._desk.look(lambda: worker.is_cancelled)
+        self._tell("look", look)
+        self._way(look)
+
+    def _way(self, look: Look | None = None) -> None:
+        look = look or self._app.state.look
+        if look is not None:
+            self._tell("way", self._desk.way(look))
+
+    def _leave_way(self) -> None:
+        self._desk.leave_way()
+        self._way()
 
     def _entries(self) -> None:
         self._tell("entries", self._desk.entries())
+
+    def _kept(self) -> None:
+        """Read again what is kept: something was added."""
+        self._entries()
+        self._way()
 
     def _smoke(self, jobs: Sequence[str]) -> None:
         worker = get_current_worker()
@@ -117,6 +136,7 @@ class Jobs:
         self._tell("work", None)
         self._tell("smoke", report)
         self._proofs()
+        self._way()
 
     def _proofs(self) -> None:
         look = self._app.state.look
@@ -185,25 +205,29 @@ class Jobs:
 
         report = self._desk.check(level, only, tell, lambda: worker.is_cancelled, keep=keep)
         self._tell(topic, report)
-        self._entries()
+        self._kept()
 
     def _apply(self, roles: Sequence[str], checks: Sequence[str]) -> None:
-        follower = self._desk.apply(roles)
-        outcome = self._follow(follower)
-        if outcome is Outcome.DONE and checks:
-            self.check_from_thread(checks)
-        elif outcome is Outcome.DONE:
-            self._app.call_from_thread(self.check, "quick")
+        self._follow(self._desk.apply(roles), checks)
 
-    def check_from_thread(self, checks: Sequence[str]) -> None:
-        """Look again at what was repaired."""
-        self._app.call_from_thread(lambda: self.check("deep", checks, topic="rechecked"))
-
-    def _follow(self, follower: Follower) -> Outcome | None:
+    def _follow(self, follower: Follower, checks: Sequence[str] = ()) -> None:
+        """Tell what a run does; when it has ended, however it did, look again at what it was for."""
         worker, self._follower = get_current_worker(), follower
-        outcome = None
+        view = None
         for view in self._desk.follow(follower, lambda: worker.is_cancelled):
-            outcome = view.outcome
             self._tell("run", view)
-        self._entries()
-        return outcome
+        self._kept()
+        if view is not None and not view.is_running:
+            self._app.call_from_thread(self._look_again, view.roles, checks)
+
+    def _look_again(self, roles: Sequence[str], checks: Sequence[str]) -> None:
+        """Look at these checks; without any at those of the roles, after an apply of every role at everything."""
+        look, report = self._app.state.look, self._app.state.report
+        kept = [] if look is None or set(look.roles) <= set(roles) else [
+            check.id for check in look.checks if check.role in roles and check.level != "deep"]
+        if checks:
+            self.check("deep", checks, topic="rechecked")
+        elif kept:
+            self.check("standard", kept)
+        else:
+            self.check("quick" if report is None or report.level == "quick" else "standard")

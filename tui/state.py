@@ -11,6 +11,7 @@ from textual.message import Message
 if TYPE_CHECKING:
     from agent.desk.runs import RunView
     from agent.desk.values import Drifted, Look, Proof, Sample
+    from agent.desk.way import Way
     from agent.fleet.look import FleetLook
     from agent.model.finding import CheckRun, Report
     from agent.state.history import Entry
@@ -43,7 +44,7 @@ class State:
     busy: dict[str, deque[int]] = field(default_factory=dict)
     work: Work | None = None
     run: RunView | None = None
-    provisioned: bool | None = None
+    way: Way | None = None
     notice: str = ""
 
     def take_sample(self, sample: Sample) -> None:
@@ -66,7 +67,10 @@ class State:
 
 
 class Changed(Message):
-    """Something became known. `topic`: look, report, entries, sample, drift, proofs, smoke, fleet, said, work, run."""
+    """Something became known.
+
+    `topic`: look, report, entries, sample, drift, proofs, smoke, fleet, said, work, run, way, rechecked, problem.
+    """
 
     def __init__(self, topic: str, value: object) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value: its path, itself, and `file:line` (or "default")."""
+    """One value: its path, itself, and `file:line`, "default", or "recorded" where a recording has no places."""
 
     path: KeyPath
     value: Any
@@ -36,6 +36,8 @@ def values(loaded: LoadedProfile) -> list[Value]:
 
 def _origin(loaded: LoadedProfile, path: KeyPath) -> str:
     place = loaded.places.get(path)
+    if not loaded.files:
+        return "recorded"
     return "default" if place is None else f"{place.file}:{place.line}"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.desk.children import Child, is_alive, start_detached
-from agent.desk.runs import Follower, RunView, find_active, find_of_process, newest_runs
+from agent.desk.runs import Follower, RunView, find_active, find_of_process
 from agent.desk.values import Drifted, Look, Proof, Sample, drifted_from, fleet_from, look_from, plan_from
 from agent.model.document import report_from_document
 from agent.model.errors import FirstlightError, UsageError
@@ -20,6 +20,7 @@ from agent.model.errors import FirstlightError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from agent.desk.way import Way
     from agent.fleet.look import FleetLook
     from agent.model.finding import Report
     from agent.model.job import JobLine
@@ -114,13 +115,26 @@ class Desk:
             last = view
             time.sleep(_POLL_S)
 
-    def was_provisioned(self) -> bool:
-        """Return whether an apply ever ran here; True where only root could tell, so that nobody is misled."""
-        if self.capture is not None or os.geteuid() != 0:
-            return True
+    def way(self, look: Look) -> Way | None:
+        """Return how far this machine's first boot is; None where only root could tell. Raises StateError."""
+        if self.obstacle or not look.roles:
+            return None
+        from agent.desk import way
         from agent.provision.places import places
 
-        return bool(newest_runs(places().runs))
+        with self._history() as history:
+            kept = way.load_kept(places().runs, history, way.everything(look))
+        now = time.time()
+        return way.judge_way(kept, look.roles, way.booted_at(now), now)
+
+    def leave_way(self) -> None:
+        """Offer the way of the first boot no more. Raises FirstlightError."""
+        if self.obstacle:
+            raise UsageError(self.obstacle)
+        from agent.desk.way import leave_way
+        from agent.state.folder import state_folder
+
+        leave_way(state_folder(), _who())
 
     def entries(self, limit: int = 200) -> list[Entry]:
         """Return the newest reports and runs kept, newest first. Raises StateError."""

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CheckInfo:
-    """What is known of a check before it runs. `level`: quick, standard or deep."""
+    """What is known of a check before it runs. `level`: quick, standard or deep; `role` puts right what it finds."""
 
     id: str
     title: str
     why: str
     level: str
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileValue:
-    """One value of the profile as JSON text, and `file:line` (or "default") where it is written."""
+    """One value of the profile as JSON text, and where it is written: `file:line`, "default" or "recorded"."""
 
     key: str
     value: str

@@ -50,13 +50,14 @@ def _look(app: App, request: dict[str, Any], say: Say) -> None:
     """Tell the card and the profile; what cannot be had is told as a problem and hides nothing else."""
     found: dict[str, Any] = {"privileged": app.machine.privileged() if app.recording is None else False}
     problems = []
-    for part in (_card, _profile, _memory, _limits, *((_timers, _first_boot) if app.recording is None else ())):
+    for part in (_card, _profile, _memory, _limits, _roles, *((_timers, _first_boot) if app.recording is None else ())):
         try:
             found |= part(app)
         except FirstlightError as error:
             problems.append(error.message)
     found["checks"] = [
-        {"id": name, "title": check.title, "why": check.why, "level": check.level.name.lower()}
+        {"id": name, "title": check.title, "why": check.why, "level": check.level.name.lower(),
+         "role": check.remedy.role or ""}
         for name, check in sorted(app.checks().items())
     ]
     from agent.smoke.catalogue import JOBS
@@ -80,13 +81,19 @@ def _card(app: App) -> dict[str, Any]:
 
 def _profile(app: App) -> dict[str, Any]:
     from agent.config.listing import values
-    from agent.provision.variables import ROLES
 
     loaded = app.choice.loaded
     listed = [{"key": value.key, "value": json.dumps(value.value, ensure_ascii=False), "origin": value.origin}
               for value in values(loaded)]
     return {"profile": loaded.profile.name, "digest": loaded.digest, "reason": app.choice.reason,
-            "values": listed, "roles": ROLES}
+            "values": listed}
+
+
+def _roles(app: App) -> dict[str, Any]:
+    """Tell the roles that an apply of everything goes through."""
+    from agent.provision.variables import sections
+
+    return {"roles": [role for role, section in sections(app.resolved).items() if getattr(section, "enabled", True)]}
 
 
 def _memory(app: App) -> dict[str, Any]:

@@ -7,14 +7,22 @@ from pathlib import Path
 
 from agent.model.errors import StateError
 
+MACHINE = Path("/var/lib/firstlight")
+
 
 def state_folder() -> Path:
     """Return the folder: FIRSTLIGHT_STATE, else /var/lib/firstlight for root, else below XDG_STATE_HOME."""
     if given := os.environ.get("FIRSTLIGHT_STATE"):
         return Path(given)
     if os.geteuid() == 0:
-        return Path("/var/lib/firstlight")
+        return MACHINE
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "firstlight"
+
+
+def find_machines_folder() -> Path | None:
+    """Return root's folder where this user remembers in another one that nobody named; else None."""
+    named = os.environ.get("FIRSTLIGHT_STATE") or state_folder() == MACHINE
+    return None if named or not MACHINE.is_dir() else MACHINE
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> Path:

@@ -67,6 +67,12 @@ class JobHistory:
                         json.loads(document))
                 for machine_, job_, subject, setting, started, duration_s, verdict, figures, document in rows]
 
+    def newest(self) -> list[tuple[float, str]]:
+        """Return when the newest result of each job on each GPU began (epoch s), and its verdict."""
+        rows = self._history.execute(
+            "SELECT started, verdict FROM job WHERE id IN (SELECT max(id) FROM job GROUP BY job, subject)")
+        return [(float(started), str(verdict)) for started, verdict in rows]
+
     def forget(self, machine: str, job: str) -> None:
         """Forget every result of a job, so that the next pass begins a new first day."""
         self._history.execute("DELETE FROM job WHERE machine = ? AND job = ?", (machine, job))

@@ -7,9 +7,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tui.app import FirstlightApp
+from tui.demo import DemoDesk
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
+
+_ANSWERS: dict[str, dict[str, Any]] = {}
+
+
+class Remembering(DemoDesk):
+    """The demo machine; what its processes answered is asked once in a test run."""
+
+    def _asked(self, do: str, *words: Any, **more: Any) -> dict[str, Any]:
+        key = f"{do} {self.capture} {sorted(more.items())}"
+        if key not in _ANSWERS:
+            _ANSWERS[key] = super()._asked(do, *words, **more)
+        return _ANSWERS[key]
 
 
 async def until(pilot: Pilot[Any], true: Callable[[], object], *, seconds: float = 240) -> None:

@@ -284,6 +284,18 @@ def test_drift_is_listed_explained_and_repaired(size: tuple[int, int]) -> None:
     drive(size, story)
 
 
+def test_without_rights_nothing_is_accepted_and_it_says_why() -> None:
+    async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:
+        await pilot.press("6")
+        await until(pilot, lambda: app.state.drift is not None and "no baseline yet; this needs root" in text_of(app))
+        app.desk.capture = None  # as on the machine itself
+        await pilot.press("A")
+        assert not app.screen.query_one("#reason").display
+        assert any("cannot accept: this needs root" in each.message for each in app._notifications)
+
+    drive((140, 40), story, desk=Powerless)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_every_screen_copies_its_text(size: tuple[int, int]) -> None:
     async def story(app: FirstlightApp, pilot: Pilot[Any]) -> None:

@@ -18,10 +18,9 @@ import pytest
 
 from agent.desk.values import Drifted, Look, Sample
 from agent.model.finding import Report
-from tests.tui.driving import leave, settled, text_of, until
+from tests.tui.driving import Remembering, leave, settled, text_of, until
 from tests.unit.golden import assert_golden
 from tui.app import FirstlightApp
-from tui.demo import DemoDesk
 from tui.screens.help import Help
 from tui.screens.repair import Repair, Stage
 
@@ -34,18 +33,11 @@ CHECKS = ("container.daemon-json", "cuda.toolkit", "driver.branch", "gpu.clocks"
           "kernel.sysctl-boot", "storage.disk-space", "system.limits-login")
 JOBS = ("nvidia-smi", "nvcc", "bandwidth")
 RUNS = int(os.environ.get("FIRSTLIGHT_SNAPSHOT_RUNS", "1"))
-_ANSWERS: dict[str, dict[str, Any]] = {}
 NOON = 1_790_164_800.0  # 2026-09-23 12:00 UTC
 
 
-class Still(DemoDesk):
+class Still(Remembering):
     """The demo machine at one moment."""
-
-    def _asked(self, do: str, *words: Any, **more: Any) -> dict[str, Any]:
-        key = f"{do} {sorted(more.items())}"
-        if key not in _ANSWERS:
-            _ANSWERS[key] = super()._asked(do, *words, **more)
-        return _ANSWERS[key]
 
     def samples(self, every_s: float, cancelled: Callable[[], bool]) -> Iterator[Sample]:
         """Yield the first look only."""

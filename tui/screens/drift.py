@@ -71,7 +71,7 @@ class Drifts(Face):
             table.move_cursor(row=min(at, len(rows) - 1))
         count = f"{len(seen.drifts)} drifts" if seen.drifts else "✓ no drift in what was compared"
         blind = (f", {len(seen.unseen)} not compared", "$text-warning") if seen.unseen else ""
-        base = f"baseline {visible(seen.baseline)}" if seen.baseline else "no baseline yet: A accepts one"
+        base = f"baseline {visible(seen.baseline)}" if seen.baseline else self._without_baseline()
         self.query_one("#drift-head", Static).update(
             Content.assemble((count, "bold"), blind, f" at {clock(seen.taken)}; {base}"))
         self._show_detail()
@@ -99,7 +99,7 @@ class Drifts(Face):
 
     def action_accept(self) -> None:
         """Ask for the reason."""
-        if self.desk.capture is not None:
+        if self.desk.obstacle or self.desk.capture is not None:
             self.notify(f"cannot accept: {self.desk.obstacle or 'this is a demo'}", severity="warning", timeout=4)
             return
         box = self.query_one("#reason", Input)
@@ -142,6 +142,9 @@ class Drifts(Face):
         rest = self.size.width - 11 - area - (18 if wide else 0) - 2 * 4
         share = {"what": rest // 2, "was": rest // 4, "is": rest // 4}
         return {"against": 8, "area": area, **share, **({"since": 16} if wide else {})}
+
+    def _without_baseline(self) -> str:
+        return f"no baseline yet; {self.desk.obstacle}" if self.desk.obstacle else "no baseline yet: A accepts one"
 
     def _show_detail(self) -> None:
         drift, seen = self._chosen(), self.state.drift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,27 @@ def test_a_recorded_machine_can_be_looked_at_and_compared(
 def test_accepting_a_recorded_machine_is_refused(capture: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["drift", "--machine", capture, "--accept", "why not"]) == 3
     assert "recorded machine" in capsys.readouterr().err
+
+
+def test_a_baseline_that_root_would_never_see_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(App, "machine", app_of(BOX).machine)
+    monkeypatch.setattr("agent.state.folder.MACHINE", tmp_path / "machines")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "own"))
+    words = ["drift", "--profile", "cpu-only", "--accept", "mine"]
+    named = os.environ["FIRSTLIGHT_STATE"]
+    monkeypatch.delenv("FIRSTLIGHT_STATE")
+    assert main(words) == 0, "a machine on which root never used it has no other state"
+    (tmp_path / "machines").mkdir()
+    capsys.readouterr()
+    assert main(words) == 3
+    said = capsys.readouterr().err
+    assert str(tmp_path / "machines") in said
+    assert "sudo" in said
+    monkeypatch.setenv("FIRSTLIGHT_STATE", named)
+    assert main(words) == 0
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,13 @@ def test_a_replaced_mapping_leaves_no_origin_behind(tmp_path: Path) -> None:
     assert not [path for path in loaded.places if "max-size" in path]
 
 
+def test_a_recorded_profile_does_not_say_where_it_was_written() -> None:
+    loaded = profiles.from_document(profiles.load("dgx-spark").profile.model_dump(mode="json", by_alias=True), "x.json")
+    assert {item.origin for item in values(loaded)} == {"recorded"}
+    assert "# recorded" in render_listing(loaded)
+    assert "default" not in {line.partition("  # ")[2] for line in render_listing(loaded).splitlines()}
+
+
 def test_the_listing_names_every_file_of_the_chain() -> None:
     text = render_listing(profiles.load("dgx-spark"))
     assert "dgx-spark.yml < " in text
