@@ -2,9 +2,9 @@
 
 Without hardware acceleration the module takes hours to compile in the machine, so the product installs it on a node
 first, natively. FIRSTLIGHT_DKMS=1 boots the very disk that came of it; with FIRSTLIGHT_DKMS=machine the product does
-everything once more in a fresh machine, where the compiler's answers are those of the node. What is left there, mostly
-NVIDIA's tests of the kernel (1,900 runs of a shell script), takes two hours by estimate: a third of it was done after
-40 minutes at load 10.
+everything once more in a fresh machine, where the compiler's answers are those of the node. Measured for Debian 12 on
+two cores: 8 minutes on the node, 42 in the machine until the module is installed (most of it NVIDIA's tests of the
+kernel, small shell scripts), 60 in all.
 """
 
 from __future__ import annotations
