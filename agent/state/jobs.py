@@ -68,9 +68,8 @@ class JobHistory:
                 for machine_, job_, subject, setting, started, duration_s, verdict, figures, document in rows]
 
     def newest(self) -> list[tuple[float, str]]:
-        """Return when the newest result of each job on each GPU began (epoch s), and its verdict."""
-        rows = self._history.execute(
-            "SELECT started, verdict FROM job WHERE id IN (SELECT max(id) FROM job GROUP BY job, subject)")
+        """Return when the newest run of each job here began (epoch s), and its verdict on each GPU."""
+        rows = self._history.execute(f"SELECT started, verdict FROM job WHERE id IN ({NEWEST_RUN})")  # noqa: S608
         return [(float(started), str(verdict)) for started, verdict in rows]
 
     def forget(self, machine: str, job: str) -> None:

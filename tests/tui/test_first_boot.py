@@ -15,7 +15,7 @@ from agent.desk.desk import Desk
 from agent.desk.values import Look
 from agent.desk.way import LEFT, LOOKED_AT, YOUNG_S, Kept, Way, judge_way
 from agent.model.finding import CheckRun, Finding, Report
-from agent.model.job import JobLine
+from agent.model.job import REMOTE, JobLine
 from agent.model.plan import Outcome, Run
 from agent.model.verdict import Verdict
 from agent.provision.journal import close_folder, new_id
@@ -94,10 +94,10 @@ def checked(state: Path, started: float, only: str = "", level: str = "standard"
         history.add_report(Report("host", "datacenter", "digest", level, started, started + 1, runs))
 
 
-def proven(state: Path, started: float, verdict: str = "pass", job: str = "bandwidth") -> None:
+def proven(state: Path, started: float, verdict: str = "pass", job: str = "bandwidth", setting: str = "") -> None:
     """Keep a result of a smoke job."""
     with History(state) as history:
-        JobHistory(history).add(JobLine("host", job, "GPU-1", "bf16", started, 1.0, verdict, {}, {}))
+        JobHistory(history).add(JobLine("host", job, "GPU-1", setting, started, 1.0, verdict, {}, {}))
 
 
 def test_a_fresh_machine_is_led_to_the_plan(state: Path) -> None:
@@ -184,6 +184,8 @@ def test_what_is_kept_is_judged_as_it_lies_there(state: Path) -> None:
         checked(state, time.time() - 60, only="kernel.sysctl", level="quick")
     proven(state, time.time() - 4 * HOUR_S, job="nvcc")
     assert desk.way(seen) == Way(True, False, True, True, offered=True), "an older result proves nothing"
+    proven(state, time.time() - 45, job="serve", setting=REMOTE)
+    assert desk.way(seen) == Way(True, False, True, True, offered=True), "another machine's work proves nothing here"
     proven(state, time.time() - 50, "fail")
     assert desk.way(seen) == Way(True, False, True, True, offered=True)
     proven(state, time.time() - 40)
