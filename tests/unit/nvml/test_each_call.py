@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from agent.machine import nvml_probe
 from tests.nvml.stand_in import StandIn
 from tests.unit.nvml.processes import ROOT, states, wait_until
@@ -25,7 +27,7 @@ HEALTHY = ("rtx4090", "a100-mig", "old-driver")
 def probed(stand_in: StandIn, *asked: tuple[Path, float, Path | str]) -> list[tuple[float, float, dict[str, Any]]]:
     """Return (wall, what of it was waiting for a processor, answer) of probes that run at the same time; in seconds."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.unit.nvml.many_probes"], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-m", "tests.unit.nvml.many_probes"], cwd=ROOT, capture_output=True, text=True, timeout=250,
         input=json.dumps([[str(profile), deadline_s, str(trace)] for profile, deadline_s, trace in asked]),
         env={**os.environ, **stand_in.environment}, check=True)
     return [(wall_s, waited_s, answer) for wall_s, waited_s, answer in json.loads(done.stdout)]
@@ -71,6 +73,7 @@ def stuck_in(stand_in: StandIn, name: str, calls: list[str], deadline_s: float) 
     return told
 
 
+@pytest.mark.timeout(300)
 def test_whichever_function_hangs_is_named_in_time_and_nobody_is_left(stand_in: StandIn) -> None:
     calls = called(stand_in)
     asked_for = set(re.findall(r"nvml\.(nvml[A-Z]\w+)", Path(nvml_probe.__file__).read_text())) - {"nvmlMemory_v2"}
