@@ -31,7 +31,8 @@ PRODUCT = (
     Metric("firstlight_build_info", "info", "Version of Firstlight that serves this.", ("version", "python")),
     Metric("firstlight_profile_info", "info", "Profile of the newest report; digest is its first 12 digits.",
            ("profile", "digest")),
-    Metric("firstlight_reboot_pending", "gauge", "1 when a package asks for a reboot (/run/reboot-required)."),
+    Metric("firstlight_reboot_pending", "gauge", "1 when a package asks for a reboot (/run/reboot-required) "
+           "or another kernel than the running one boots next."),
 )
 CHECKS = (
     Metric("firstlight_check_verdict", "gauge",

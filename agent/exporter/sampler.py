@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.machine.gpu import Cards, gpu_memory, observe_cards
+from agent.machine.kernels import observe_next_kernel
 from agent.model.errors import FirstlightError, Unobservable
 from agent.model.gpu import Gpu, GpuMemory, Unread
 
@@ -105,7 +106,7 @@ class Sampler:
         machine = self._machine()
         seen, failure, reboot = None, "", None
         try:
-            reboot = machine.exists(REBOOT_MARKER)
+            reboot = reboot_pending(machine)
             seen = observe_cards(machine)
         except FirstlightError as error:
             failure = error.message
@@ -146,6 +147,17 @@ class Sampler:
             return gpu.uuid
         newest = sorted(self._answered.items(), key=lambda item: item[1][1])
         return {index: uuid for uuid, (index, _) in newest}.get(gpu.index, gpu.subject)
+
+
+def reboot_pending(machine: Machine) -> bool | None:
+    """Return whether a package asks for a reboot or another kernel boots next; None when that cannot be told."""
+    try:
+        if machine.exists(REBOOT_MARKER):
+            return True
+        running = machine.read("/proc/sys/kernel/osrelease").strip()
+        return observe_next_kernel(machine, running) != running
+    except Unobservable:
+        return None
 
 
 def _memory(gpu: Gpu, machine: Machine) -> GpuMemory | None:

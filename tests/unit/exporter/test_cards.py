@@ -106,7 +106,22 @@ def test_no_gpu_is_no_nvml_series_at_all() -> None:
     assert page.value("firstlight_nvml_state", "unasked") == 1
     assert page.series("firstlight_nvml_up") == {}
     assert page.value("firstlight_gpus", "pci") == 0
-    assert page.value("firstlight_reboot_pending") == 0
+
+
+RUNNING = {"/proc/sys/kernel/osrelease": "6.1.0-39-amd64\n", "/boot/vmlinuz-6.1.0-39-amd64": ""}
+
+
+@pytest.mark.parametrize(("files", "pending"), [
+    (RUNNING, 0), (RUNNING | {"/run/reboot-required": ""}, 1), (RUNNING | {"/boot/vmlinuz-6.1.0-40-amd64": ""}, 1),
+])
+def test_a_marker_or_a_newer_kernel_is_a_pending_reboot(files: dict[str, str], pending: int) -> None:
+    page = sampled(Sampler(lambda: FakeMachine(files, folders=("/sys/bus/pci/devices",)), 30, lambda: None))
+    assert page.value("firstlight_reboot_pending") == pending
+
+
+def test_a_reboot_that_cannot_be_told_is_no_series() -> None:
+    page = sampled(Sampler(lambda: FakeMachine(folders=("/sys/bus/pci/devices",)), 30, lambda: None))
+    assert page.series("firstlight_reboot_pending") == {}
 
 
 def test_a_bus_that_cannot_be_read_is_a_failed_sample_not_a_crash() -> None:
