@@ -21,14 +21,14 @@ def series(metric: str, instance: str, value: float, /, **labels: str) -> dict[s
 
 
 def fleet() -> list[dict[str, str]]:
-    """Return two machines with the cards above, and one (`odd:1`) that shows none."""
+    """Return two machines with the cards above, and one (`odd:1`) that shows none; averages of three come out even."""
     found = []
     for number, (instance, cards) in enumerate(CARDS.items()):
         for place, (uuid, name) in enumerate(cards.items()):
             found += [
                 series("gpu_info", instance, 1, uuid=uuid, name=name, driver_version=DRIVER),
-                series("gpu_temperature_celsius", instance, 40 + 10 * place, uuid=uuid),
-                series("gpu_power_watts", instance, 100 + 50 * place, uuid=uuid),
+                series("gpu_temperature_celsius", instance, 40 + 30 * place, uuid=uuid),
+                series("gpu_power_watts", instance, 100 + 150 * place, uuid=uuid),
                 series("gpu_utilization_ratio", instance, 0.5 * place, uuid=uuid),
                 series("gpu_up", instance, 1, uuid=uuid),
                 series("smoke_figure", instance, 11 * number + place, uuid=uuid, smoke="bandwidth", figure="copy"),
@@ -58,8 +58,8 @@ def by_machine(value: float, **labels: str) -> list[tuple[dict[str, str], float]
 EXPECTED: dict[str, list[tuple[dict[str, str], float]]] = {
     "firstlight:machine_verdicts:count": by_machine(2, verdict="fail") + by_machine(1, verdict="pass"),
     "firstlight:machine_drift:sum": by_machine(3, against="profile"),
-    "firstlight:machine_gpu_temperature_celsius:max": [(one(instance), 50) for instance in CARDS],
-    "firstlight:machine_gpu_power_watts:sum": [(one(instance), 250) for instance in CARDS],
+    "firstlight:machine_gpu_temperature_celsius:max": [(one(instance), 70) for instance in CARDS],
+    "firstlight:machine_gpu_power_watts:sum": [(one(instance), 350) for instance in CARDS],
     "firstlight:machine_gpu_utilization_ratio:avg": [(one(instance), 0.25) for instance in CARDS],
     "firstlight:machine_gpus_answering:sum": [(one(instance), 2) for instance in CARDS],
     "firstlight:fleet_machines:count": [({"version": "1"}, 3)],
@@ -68,12 +68,12 @@ EXPECTED: dict[str, list[tuple[dict[str, str], float]]] = {
     "firstlight:fleet_drift_fingerprint:count": [({"against": "profile", "fingerprint": "beef"}, 3)],
     "firstlight:cohort_gpus:count": [({"name": "H200", "driver_version": DRIVER}, 3),
                                      ({"name": "RTX", "driver_version": DRIVER}, 1)],
-    "firstlight:cohort_gpu_temperature_celsius:avg": [({"name": "H200", "driver_version": DRIVER}, 130 / 3),
-                                                      ({"name": "RTX", "driver_version": DRIVER}, 50)],
-    "firstlight:cohort_gpu_power_watts:avg": [({"name": "H200", "driver_version": DRIVER}, 350 / 3),
-                                              ({"name": "RTX", "driver_version": DRIVER}, 150)],
+    "firstlight:cohort_gpu_temperature_celsius:avg": [({"name": "H200", "driver_version": DRIVER}, 50),
+                                                      ({"name": "RTX", "driver_version": DRIVER}, 70)],
+    "firstlight:cohort_gpu_power_watts:avg": [({"name": "H200", "driver_version": DRIVER}, 150),
+                                              ({"name": "RTX", "driver_version": DRIVER}, 250)],
     "firstlight:cohort_smoke_figure:avg": [  # of all cards at once only where they are alike
-        ({"smoke": "bandwidth", "figure": "copy", "name": "H200"}, (0 + 1 + 11) / 3),
+        ({"smoke": "bandwidth", "figure": "copy", "name": "H200"}, 4),
         ({"smoke": "bandwidth", "figure": "copy", "name": "RTX"}, 12),
         ({"smoke": "all-reduce", "figure": "bus", "name": "H200"}, 7)],
 }
