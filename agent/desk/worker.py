@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.app import App
 from agent.check import Level
-from agent.exporter.sampler import REBOOT_MARKER
+from agent.machine.kernels import REBOOT_MARKER
 from agent.model.errors import FirstlightError, Unobservable
 
 if TYPE_CHECKING:

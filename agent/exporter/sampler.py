@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from agent.machine.gpu import Cards, gpu_memory, observe_cards
-from agent.machine.kernels import observe_next_kernel
+from agent.machine.kernels import REBOOT_MARKER, boots_another_kernel
 from agent.model.errors import FirstlightError, Unobservable
 from agent.model.gpu import Gpu, GpuMemory, Unread
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from agent.machine.api import Machine
 
-REBOOT_MARKER = "/run/reboot-required"
 REMEMBERED = 64  # cards; a machine has at most 16
 SLOWEST_S = 600.0
 LAST_READING = "event_reasons"  # a card that has it was asked everything, whatever became of the others
@@ -152,10 +151,7 @@ class Sampler:
 def reboot_pending(machine: Machine) -> bool | None:
     """Return whether a package asks for a reboot or another kernel boots next; None when that cannot be told."""
     try:
-        if machine.exists(REBOOT_MARKER):
-            return True
-        running = machine.read("/proc/sys/kernel/osrelease").strip()
-        return observe_next_kernel(machine, running) != running
+        return machine.exists(REBOOT_MARKER) or boots_another_kernel(machine)
     except Unobservable:
         return None
 

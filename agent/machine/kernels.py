@@ -11,6 +11,7 @@ from agent.model.errors import Missing
 if TYPE_CHECKING:
     from agent.machine.api import Machine
 
+REBOOT_MARKER = "/run/reboot-required"  # made by packages that ask for one
 _IMAGE = re.compile(r"vmlinu[xz]-(.+?)(?:\.efi\.signed)?")
 _KEPT_ASIDE = (".old", ".bak", ".dpkg-bak")
 
@@ -33,6 +34,12 @@ def observe_next_kernel(machine: Machine, running: str) -> str:
     releases = observe_kernels(machine)
     pinned = observe_pinned(machine, releases) if len(releases) > 1 else ""
     return pinned or max(releases, key=_order, default=running)
+
+
+def boots_another_kernel(machine: Machine) -> bool:
+    """Return whether the next boot brings another kernel than the running one. Raises Unobservable."""
+    running = machine.read("/proc/sys/kernel/osrelease").strip()
+    return observe_next_kernel(machine, running) != running
 
 
 def _order(release: str) -> list[tuple[int, str]]:

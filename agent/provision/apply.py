@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.machine.kernels import REBOOT_MARKER
 from agent.model.errors import FirstlightError, UsageError
 from agent.model.plan import Change, Outcome, Run
 from agent.provision import places as folders
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from agent.provision.job import Job
     from agent.provision.places import Places
 
-REBOOT_FLAG = Path("/run/reboot-required")
 
 
 def apply(job: Job, *, on_step: Callable[[Step], None] = lambda step: None,
@@ -94,4 +94,4 @@ def _closed(run: Run, record: Record, failure: str, stop: Stop) -> Run:
         outcome = Outcome.REFUSED if record.refusals else Outcome.DONE
     return replace(run, outcome=outcome, finished=time.time(), changes=tuple(record.changes),
                    refusals=tuple(record.refusals), failure=failure,
-                   reboot_required=record.reboot_required or REBOOT_FLAG.exists(), notes=tuple(record.notes))
+                   reboot_required=record.reboot_required or Path(REBOOT_MARKER).exists(), notes=tuple(record.notes))

@@ -19,11 +19,12 @@ CREATE TABLE IF NOT EXISTS job (
   started REAL NOT NULL, duration_s REAL NOT NULL, verdict TEXT NOT NULL, figures TEXT NOT NULL, document TEXT NOT NULL
 )"""
 
+# Results of one run began at the same moment.
 NEWEST_RUN = f"""
 SELECT max(id) FROM job WHERE setting NOT LIKE '{REMOTE}%' AND (machine, job, started) IN (
   SELECT machine, job, started FROM job WHERE id IN (
     SELECT max(id) FROM job WHERE setting NOT LIKE '{REMOTE}%' GROUP BY machine, job))
-GROUP BY machine, job, subject"""  # noqa: S608 - results of one run began at the same moment
+GROUP BY machine, job, subject"""  # noqa: S608 - made of constants
 
 
 class JobHistory:
@@ -69,7 +70,7 @@ class JobHistory:
 
     def newest(self) -> list[tuple[float, str]]:
         """Return when the newest run of each job here began (epoch s), and its verdict on each GPU."""
-        rows = self._history.execute(f"SELECT started, verdict FROM job WHERE id IN ({NEWEST_RUN})")  # noqa: S608
+        rows = self._history.execute(f"SELECT started, verdict FROM job WHERE id IN ({NEWEST_RUN})")  # noqa: S608 - a constant
         return [(float(started), str(verdict)) for started, verdict in rows]
 
     def forget(self, machine: str, job: str) -> None:

@@ -14,7 +14,7 @@ from agent.state.reading import DRIFT, HISTORY
 if TYPE_CHECKING:
     from agent.state.reading import Watcher
 
-_LINES = ("SELECT machine, job, subject, setting, started, duration_s, verdict, figures FROM job"  # noqa: S608
+_LINES = ("SELECT machine, job, subject, setting, started, duration_s, verdict, figures FROM job"  # noqa: S608 - made of constants
           " WHERE machine = ?"
           f" AND id IN ({NEWEST_RUN})")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agent.machine.apt import observe_interrupted
 from agent.machine.driver import find_module, loaded_version
-from agent.machine.kernels import observe_kernels, observe_next_kernel
+from agent.machine.kernels import boots_another_kernel, observe_kernels, observe_next_kernel
 from agent.model.errors import Missing, Unobservable
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def reboot_wanted(machine: Machine) -> bool:
     running = machine.read("/proc/sys/kernel/osrelease").strip()
     loaded, module = loaded_version(machine), find_module(machine, running)
     other_driver = bool(loaded and module is not None and module.version and module.version != loaded)
-    return other_driver or observe_next_kernel(machine, running) != running
+    return other_driver or boots_another_kernel(machine)
 
 
 def _kernel(machine: Machine, release: str) -> Kernel:

@@ -52,11 +52,9 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen | None:
         return Seen(False)
     word = machine.run(["uname", "-m"]).out.strip()
     host, images = DOCKER_NAMES.get(word, word), observe_images(machine)
-    wrong = [image for image in images if _foreign(image, host)]
-    containers = observe_uses(machine) if wrong else ()
+    containers = observe_uses(machine) if any(_foreign(image, host) for image in images) else ()
     images = tuple(image for image in images if image.names or _users(image, containers))
-    wrong = [image for image in wrong if image in images]
-    instead = tuple((image.id, _replacement(machine, image)) for image in wrong)
+    instead = tuple((image.id, _replacement(machine, image)) for image in images if _foreign(image, host))
     return Seen(True, host, images, containers, instead)
 
 

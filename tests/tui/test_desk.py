@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -94,30 +95,28 @@ def test_a_smoke_job_runs_in_a_process_of_its_own(tmp_path: Path, monkeypatch: p
     assert told.count("smoke.nvidia-smi") == 2
 
 
-def test_kept_results_of_smoke_jobs_stand_beside_the_first_day(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobHistory]:
+    """The results of smoke jobs that the desk will see."""
     monkeypatch.setenv("FIRSTLIGHT_STATE", str(tmp_path))
     with History(tmp_path) as history:
-        kept = JobHistory(history)
-        for day, speed in ((0, 800.0), (3, 600.0)):
-            when = 1e9 + day * 86400
-            kept.add(JobLine("host", "bandwidth", "GPU-1", "bf16", when, 1.0, "pass", {"tflops": speed}, {}))
+        yield JobHistory(history)
+
+
+def test_kept_results_of_smoke_jobs_stand_beside_the_first_day(jobs: JobHistory) -> None:
+    for day, speed in ((0, 800.0), (3, 600.0)):
+        when = 1e9 + day * 86400
+        jobs.add(JobLine("host", "bandwidth", "GPU-1", "bf16", when, 1.0, "pass", {"tflops": speed}, {}))
     (proof,) = Desk().proofs("host")
     assert [line.figures["tflops"] for line in proof.lines] == [800.0, 600.0]
     assert proof.first_day == {"tflops": 800.0}
     assert Desk().proofs("another") == []
 
 
-def test_a_card_that_the_newest_run_did_not_see_no_longer_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FIRSTLIGHT_STATE", str(tmp_path))
-    with History(tmp_path) as history:
-        kept = JobHistory(history)
-        for when, subject, verdict in ((9.0, "GPU-replaced", "fail"), (2.0, "GPU-1", "pass"), (2.0, "GPU-2", "pass")):
-            kept.add(JobLine("host", "bandwidth", subject, "bf16", when, 1.0, verdict, {}, {}))
-        kept.add(JobLine("host", "vllm", "", f"{REMOTE} H200", 3.0, 1.0, "fail", {}, {}))
+def test_a_card_that_the_newest_run_did_not_see_no_longer_counts(jobs: JobHistory) -> None:
+    for when, subject, verdict in ((9.0, "GPU-replaced", "fail"), (2.0, "GPU-1", "pass"), (2.0, "GPU-2", "pass")):
+        jobs.add(JobLine("host", "bandwidth", subject, "bf16", when, 1.0, verdict, {}, {}))
+    jobs.add(JobLine("host", "vllm", "", f"{REMOTE} H200", 3.0, 1.0, "fail", {}, {}))
     assert {proof.subject: proof.current for proof in Desk().proofs("host")} == {
         "GPU-replaced": False, "GPU-1": True, "GPU-2": True}
 
