@@ -17,7 +17,8 @@ from typing import Any
 VOCABULARY, END = 320, 256  # ids below 256 are bytes
 FIRST, LAST = 33, 126  # the counter counts through printable ASCII
 POSITIONS = 2048
-COUNTER: dict[str, int] = {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 2,
+# Wide, so that a token takes a CPU about ten milliseconds: what serves it, not what hands its tokens on, sets the pace.
+COUNTER: dict[str, int] = {"hidden_size": 256, "intermediate_size": 16384, "num_hidden_layers": 2,
                            "num_attention_heads": 4, "num_key_value_heads": 4}
 # Layers of Llama 3 8B; their number makes the weight.
 HEAVY: dict[str, int] = {"hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32,
@@ -44,7 +45,8 @@ def counted(text: str, tokens: int) -> str:
 def write_counter(folder: Path, seed: int = 1) -> int:
     """Write the counter in bfloat16; return the bytes of its weights.
 
-    The row of the head for what follows a byte is that byte's embedding; the layers only add a little noise.
+    The row of the head for what follows a byte is that byte's embedding; attention only adds a little noise,
+    and what is wide is zero.
     """
     draw, width, inner = random.Random(seed), COUNTER["hidden_size"], COUNTER["intermediate_size"]  # noqa: S311
     rows = [[draw.gauss(0, 1) for _ in range(width)] for _ in range(VOCABULARY)]
@@ -54,13 +56,13 @@ def write_counter(folder: Path, seed: int = 1) -> int:
     tensors: Tensors = {"model.embed_tokens.weight": ((VOCABULARY, width), to_bfloat16(joined(rows))),
                         "lm_head.weight": ((VOCABULARY, width), to_bfloat16(joined(head))),
                         "model.norm.weight": ((width,), to_bfloat16([1.0] * width))}
-    shapes = {"self_attn.q_proj": (width, width), "self_attn.k_proj": (width, width),
-              "self_attn.v_proj": (width, width), "self_attn.o_proj": (width, width),
-              "mlp.gate_proj": (inner, width), "mlp.up_proj": (inner, width), "mlp.down_proj": (width, inner)}
+    noisy = {name: ((width, width), to_bfloat16([draw.uniform(-0.01, 0.01) for _ in range(width * width)]))
+             for name in (f"self_attn.{part}_proj" for part in "qkvo")}
+    nothing = {name: (shape, bytes(2 * inner * width)) for name, shape in (
+        ("mlp.gate_proj", (inner, width)), ("mlp.up_proj", (inner, width)), ("mlp.down_proj", (width, inner)))}
     for layer in range(COUNTER["num_hidden_layers"]):
-        for name, (out, wide) in shapes.items():
-            values = [draw.uniform(-0.01, 0.01) for _ in range(out * wide)]
-            tensors[f"model.layers.{layer}.{name}.weight"] = (out, wide), to_bfloat16(values)
+        for name, tensor in (noisy | nothing).items():
+            tensors[f"model.layers.{layer}.{name}.weight"] = tensor
         for name in ("input_layernorm", "post_attention_layernorm"):
             tensors[f"model.layers.{layer}.{name}.weight"] = (width,), to_bfloat16([1.0] * width)
     write_model(folder, COUNTER, "bfloat16")
