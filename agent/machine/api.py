@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """A finished command: its exit code and its decoded output (undecodable bytes replaced)."""
 
     argv: tuple[str, ...]
@@ -17,8 +15,7 @@ class Completed:
     err: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileStatus:
+class FileStatus(NamedTuple):
     """A path, links not followed. `kind`: file, directory, link, block, char, socket, fifo. `mode`: permission bits."""
 
     kind: str
@@ -30,8 +27,7 @@ class FileStatus:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
+class Space(NamedTuple):
     """Room in the filesystem that holds a path, as an unprivileged user sees it (bytes and inodes)."""
 
     total_bytes: int

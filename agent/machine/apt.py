@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model.errors import Missing
 
@@ -18,8 +17,7 @@ LOCK_TIMEOUT = "DPkg::Lock::Timeout"
 _LIMIT_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(NamedTuple):
     """A package as dpkg knows it. `wanted`: install, hold, deinstall, purge. `state`: installed, config-
     files, …
     """

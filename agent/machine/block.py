@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model.errors import Missing, Unobservable
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 SECTOR_BYTES = 512
 
 
-@dataclass(frozen=True, slots=True)
-class BlockDevice:
+class BlockDevice(NamedTuple):
     """A whole disk. `number` is major:minor; serials and WWNs are every spelling the machine knows."""
 
     name: str

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.machine.nvidia_packages import observe_nvidia_packages, upstream_of
 from agent.model.errors import Missing
@@ -20,8 +19,7 @@ _HEADER_FOLDERS = ("/usr/include", "/usr/include/x86_64-linux-gnu", "/usr/includ
 _DISTRIBUTION = "nvidia-cuda-toolkit"
 
 
-@dataclass(frozen=True, slots=True)
-class Toolkit:
+class Toolkit(NamedTuple):
     """A toolkit of NVIDIA's in its own folder, or (`path` /usr) the distribution's. `nvcc`: the compiler is there."""
 
     path: str
@@ -29,8 +27,7 @@ class Toolkit:
     nvcc: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Toolkits:
+class Toolkits(NamedTuple):
     """All toolkits. `link` is what /usr/local/cuda points to (empty: no such thing), `chosen` what is behind it."""
 
     found: tuple[Toolkit, ...]
@@ -43,8 +40,7 @@ class Toolkits:
         return self.chosen or next((toolkit for toolkit in self.found if toolkit.path == "/usr"), None)
 
 
-@dataclass(frozen=True, slots=True)
-class CudnnFiles:
+class CudnnFiles(NamedTuple):
     """cuDNN on the host: version in its header, (file, version) of its libraries, packages by name."""
 
     header: str = ""

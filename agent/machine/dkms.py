@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model.errors import Missing, Unobservable
 
@@ -14,8 +13,7 @@ FOLDER = "/var/lib/dkms"
 _LOG_LIMIT_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(NamedTuple):
     """One version of a module. `kernels`: releases it is built for; `log`: last lines of a build that failed."""
 
     name: str

@@ -6,8 +6,7 @@ Nothing here starts the engine: its socket would (systemd activates it), so it i
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.machine import shortcuts
 from agent.machine.systemd import observe_units
@@ -27,8 +26,7 @@ _FOLDERS = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin"
 _SNAPS = ("/snap/bin/docker", "/var/snap/docker/current")
 
 
-@dataclass(frozen=True, slots=True)
-class DockerInfo:
+class DockerInfo(NamedTuple):
     """What a running engine says about itself. `runtimes`: name to path or shim type."""
 
     version: str
@@ -53,8 +51,7 @@ class DockerInfo:
         return int(first) if first.isdigit() else 0
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonJson:
+class DaemonJson(NamedTuple):
     """daemon.json: `config` is what it says; `error` is line:column and reason when it is no JSON object."""
 
     exists: bool
@@ -62,8 +59,7 @@ class DaemonJson:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerFiles:
+class ContainerFiles(NamedTuple):
     """A container as the engine keeps it on disk. `log_bytes` of its json log file, 0 for none."""
 
     name: str
@@ -73,8 +69,7 @@ class ContainerFiles:
     log_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerLine:
+class ContainerLine(NamedTuple):
     """A line of `docker ps`: state (running, restarting, exited …) and the status in words."""
 
     name: str

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.machine.docker import PS_ARGV
 from agent.model.errors import Unobservable
@@ -23,8 +22,7 @@ CONTAINER_FORMAT = ("{{.Id}}\t{{.Name}}\t{{.State.Pid}}\t{{.State.StartedAt}}\t{
 _NOBODY = {"", "void", "none"}
 
 
-@dataclass(frozen=True, slots=True)
-class LocalImage:
+class LocalImage(NamedTuple):
     """An image that is here. `architecture` is docker's word; `names` are its tags, empty for a dangling one."""
 
     id: str
@@ -34,8 +32,7 @@ class LocalImage:
     digests: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerUse:
+class ContainerUse(NamedTuple):
     """A container and the image it names (a tag, a digest, or the image's id)."""
 
     name: str
@@ -43,8 +40,7 @@ class ContainerUse:
     image: str
 
 
-@dataclass(frozen=True, slots=True)
-class GpuContainer:
+class GpuContainer(NamedTuple):
     """A running container that was given a GPU. `started` in seconds since the epoch."""
 
     id: str

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.machine.dkms import observe_dkms
 from agent.machine.kernels import observe_next_kernel
@@ -23,8 +22,7 @@ _COMPRESSED = (".xz", ".zst", ".gz")
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class DriverModule:
+class DriverModule(NamedTuple):
     """A module file for one kernel. `flavour`: open, proprietary or empty (not told).
 
     `signer` is empty when the module is not signed, None when that was not looked at (see `inspect_module`).
@@ -37,8 +35,7 @@ class DriverModule:
     signer: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DriverState:
+class DriverState(NamedTuple):
     """The driver by its parts; an empty text means that this part is not there.
 
     `running` and `next` are the module files for the running kernel and the one the next boot will take
@@ -124,7 +121,7 @@ def find_module(machine: Machine, kernel: str) -> DriverModule | None:
     path = name if name.startswith("/") else f"{folder}/{name}"
     module = DriverModule(kernel, path)
     if path.endswith(_COMPRESSED) and (version := _built_version(machine, kernel)):
-        return replace(module, version=version)
+        return module._replace(version=version)
     return inspect_module(machine, module)
 
 
@@ -142,7 +139,7 @@ def inspect_module(machine: Machine, module: DriverModule) -> DriverModule:
     fields = dict(line.partition(":")[::2] for line in reversed(said.splitlines()))
     told = {name: fields.get(name, "").strip() for name in ("version", "license", "signer")}
     flavour = "open" if "GPL" in told["license"] else "proprietary" if told["license"] else ""
-    return replace(module, version=told["version"], flavour=flavour, signer=told["signer"])
+    return module._replace(version=told["version"], flavour=flavour, signer=told["signer"])
 
 
 def _built_version(machine: Machine, kernel: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model.errors import Missing, Unobservable
 
@@ -21,8 +21,7 @@ _FIELD = re.compile(r"^(__version__|cuda|hip)\b[^=\n]*=\s*(?:'([^']*)'|\"([^\"]*
 _PIN = re.compile(r"^Requires-Dist: torch\s*\(?==([\w.+]+)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Torch:
+class Torch(NamedTuple):
     """What torch/version.py says. `cuda` and `hip` are empty for a build without them."""
 
     version: str

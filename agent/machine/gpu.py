@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.machine import pci
 from agent.model.errors import Unobservable
@@ -39,8 +38,7 @@ _NEAR = 0.10  # share of MemTotal within which a reported total is the host's me
 _OPEN_ENDED = re.compile(r"nvlink_\d+|recovery_action|\w+_margin_c|memory_temperature_c|\w+_us")
 
 
-@dataclass(frozen=True, slots=True)
-class Cards:
+class Cards(NamedTuple):
     """The cards on the PCI bus and NVML's view of them; None where nothing is NVIDIA's and NVML was not asked."""
 
     pci: tuple[PciGpu, ...]

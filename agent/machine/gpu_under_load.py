@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.machine.gpu import parse_view
 from agent.model.errors import Unobservable
@@ -19,8 +18,7 @@ LOAD = "firstlight-load"  # started by agent/machine/process.py
 _AROUND_S = 50.0  # starting CUDA on every card, and looks at a driver that answers late
 
 
-@dataclass(frozen=True, slots=True)
-class UnderLoad:
+class UnderLoad(NamedTuple):
     """Looks at the GPUs under load, and by PCI address why one could not be loaded."""
 
     looks: tuple[GpuView, ...] = ()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model.errors import Missing
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 _NAMES = ("initrd.img-{}", "initramfs-{}.img", "initrd-{}")
 
 
-@dataclass(frozen=True, slots=True)
-class Initrd:
+class Initrd(NamedTuple):
     """The file for one kernel. `mtime` in seconds since the epoch; `size_bytes` 0 is one that was never finished."""
 
     path: str

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model.errors import Unobservable
 
@@ -28,8 +27,7 @@ DMESG_ARGV = ("dmesg", "--raw")
 _RAW = re.compile(r"<(\d+)>\[\s*(\d+\.\d+)\] (.*)")
 
 
-@dataclass(frozen=True, slots=True)
-class KernelMessage:
+class KernelMessage(NamedTuple):
     """One line of the kernel log. `priority`: 0 emergency … 7 debug; `time_s`: since the epoch."""
 
     priority: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model.errors import Missing
 
@@ -19,8 +18,7 @@ LIMITS_FOLDER = "/etc/security/limits.d"
 SESSION_ARGV = ("su", "-s", "/bin/sh", "nobody", "-c", "ulimit -Sn; ulimit -Hn")
 
 
-@dataclass(frozen=True, slots=True)
-class LimitLine:
+class LimitLine(NamedTuple):
     """One line of limits.conf. `kind`: soft or hard (a `-` line counts as both). `value` -1 = unlimited."""
 
     domain: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.machine.dkms import Registered, has_headers, observe_dkms
 from agent.machine.driver import inspect_module
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 REJECTED = ("key was rejected", "unavailable key", "module verification failed")
 
 
-@dataclass(frozen=True, slots=True)
-class Clues:
+class Clues(NamedTuple):
     """What is looked at when no driver is loaded.
 
     `module` is that of the running kernel, inspected; `blocked` are the lines that keep modprobe from nvidia;
@@ -35,8 +33,7 @@ class Clues:
     log: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """A cause as a clause, what to do, and whether the role can do it."""
 
     says: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model.errors import Missing
 
@@ -36,8 +35,7 @@ FSTAB = "/etc/fstab"
 MOUNTINFO = "/proc/self/mountinfo"
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(NamedTuple):
     """A line of mountinfo. `options` are the mount's own, `super_options` the filesystem's."""
 
     device: str
@@ -59,8 +57,7 @@ class Mount:
         return "ro" in self.options or "ro" in self.super_options
 
 
-@dataclass(frozen=True, slots=True)
-class FstabEntry:
+class FstabEntry(NamedTuple):
     """A line of fstab; `line` counts from 1."""
 
     line: int
@@ -71,8 +68,7 @@ class FstabEntry:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(NamedTuple):
     """An active swap area: a file or a partition."""
 
     path: str

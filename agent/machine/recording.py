@@ -6,14 +6,13 @@ A question is a tuple: `("read", "/etc/fstab")`, `("run", "uname", "-m")`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from agent.machine.api import Completed, FileStatus, Space
 from agent.model.errors import Unobservable
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """The first bytes of a file, or all of them (`whole`)."""
 
     data: bytes

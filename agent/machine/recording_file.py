@@ -91,7 +91,7 @@ def _encoded(answer: Answer) -> dict[str, Any]:
     if isinstance(answer, Completed):
         return {"code": answer.code, "out": answer.out, "err": answer.err}
     if isinstance(answer, FileStatus | Space):
-        return {name: getattr(answer, name) for name in answer.__slots__}
+        return answer._asdict()
     if isinstance(answer, Unobservable):
         return {"missing" if isinstance(answer, Missing) else "unobservable": answer.message}
     if isinstance(answer, bool):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.model.errors import Missing, Unobservable
 
@@ -19,8 +18,7 @@ KEYS = "/proc/keys"
 _KEY = re.compile(r" asymmetri (.+?): [0-9a-f]{8,}: X509")
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(NamedTuple):
     """Whether unsigned modules are refused, and the keys that are trusted; None for what `why` says is not seen."""
 
     enforced: bool | None = False

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.machine.apt import Package, observe_packages
 from agent.model.errors import Missing, Unobservable
@@ -20,8 +19,7 @@ CDI_FOLDERS = ("/etc/cdi", "/run/cdi")
 _RELEASE = r"(\d{3}\.\d+(?:\.\d+)?)"
 
 
-@dataclass(frozen=True, slots=True)
-class CdiSpec:
+class CdiSpec(NamedTuple):
     """A CDI file of the kind nvidia.com/…: its devices and the driver versions its paths name.
 
     `error` says why it cannot be used; then the rest is empty.

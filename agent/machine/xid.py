@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.machine.journal import DMESG_ARGV, observe_kernel_log, parse_dmesg
 from agent.model.errors import Unobservable
@@ -24,8 +23,7 @@ _PROCESS = re.compile(r"(?:pid=(?P<pid>'?<?[\w/]+>?'?)(?:, |$))?(?:name=(?P<name
 _UNKNOWN = {"", "<unknown>", "'<unknown>'", "unknown", "<n/a>"}
 
 
-@dataclass(frozen=True, slots=True)
-class XidEvent:
+class XidEvent(NamedTuple):
     """One message. `address` in sysfs form without function (0000:04:00); `switch`: of an NVSwitch (SXid).
 
     `pid` and `process` are empty when the driver did not know; `time_s` since the epoch; `piece`: the MIG slice, as

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
 from agent.machine.docker import (
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The file, and what the engine says; None with the reason in `silence` when it says nothing."""
 
     file: DaemonJson

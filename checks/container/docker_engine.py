@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.docker import find_dockerd, find_snap, observe_info
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 OLDEST = (19, 3)  # the first with --gpus
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Where dockerd and Docker's snap are, None without them; version, "" when the engine does not say."""
 
     dockerd: str | None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
 from agent.model.errors import Missing
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
 GROUP, SOCKET = "docker", "/run/docker.sock"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Members of group docker, primary ones too (None: no group), and the socket's mode (None: no socket)."""
 
     members: frozenset[str] | None

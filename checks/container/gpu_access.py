@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown, warned
 from agent.machine.docker import engine_runs, observe_info
@@ -21,8 +20,7 @@ MAJOR = 195  # of /dev/nvidia*, fixed in the kernel's list of devices
 _GIVEN = re.compile(rf"/dev/nvidia|/dev/char/{MAJOR}:|char-nvidia")
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """One container: its control group's device rules ("" = not readable), and what systemd would put there."""
 
     container: GpuContainer
@@ -30,8 +28,7 @@ class Access:
     kept: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """`by_systemd`: the engine lets systemd manage control groups. `reloaded`: last daemon-reload, 0 = not told."""
 
     runs: bool

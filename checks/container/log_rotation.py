@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, not_applicable, passed, warned
 from agent.machine.docker import (
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 UNBOUNDED = "json-file"  # the one driver that keeps everything on this disk unless told otherwise
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The engine's log driver, daemon.json's log-opts, and the containers that run."""
 
     driver: str

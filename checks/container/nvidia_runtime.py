@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
 from agent.machine.docker import (
@@ -27,8 +26,7 @@ NAME = "nvidia"
 CDI_SINCE = 25
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """daemon.json, the engine's answer or why there is none, and the program the runtime names."""
 
     file: DaemonJson

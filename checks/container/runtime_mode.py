@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.docker import find_program
@@ -20,8 +19,7 @@ CONFIG = "/etc/nvidia-container-runtime/config.toml"
 RUNTIME = "nvidia-container-runtime"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The runtime's mode; `error` when its settings are no TOML; `specs`: usable CDI files; `driver`: one is loaded."""
 
     mode: str

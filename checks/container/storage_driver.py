@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, not_applicable, passed, warned
 from agent.machine.docker import INFO_ARGV, observe_info
@@ -23,8 +22,7 @@ POOR = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Driver, data root, and the room where it lies (bytes; None when it cannot be measured)."""
 
     driver: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, warned
 from agent.machine.cuda import CudnnFiles, observe_cudnn, observe_toolkits
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """cuDNN's files and the version of the toolkit in use (empty: none)."""
 
     files: CudnnFiles

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Level, Outcome, failed, not_applicable, passed, unknown, warned
 from agent.machine.driver import loaded_version
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 INDEX = "https://download.pytorch.org/whl"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The environments that hold a framework; `closed`: (folder, why) of those that could not be read."""
 
     cards: tuple[PciGpu, ...]

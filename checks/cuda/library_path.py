@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, warned
 from agent.machine.cuda import resolve_link
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 DRIVER_LIBRARY = "libcuda.so.1"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """(file, folder) of the linker, (file, value) of LD_LIBRARY_PATH; `drivers`: the libcuda.so.1 of each version."""
 
     there: bool

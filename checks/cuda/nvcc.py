@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, warned
 from agent.machine.cuda import LINK, Toolkits, find_gcc, observe_toolkits
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """`gcc` is its major version (None: no gcc); `paths` the login files that name the toolkit's folder."""
 
     toolkits: Toolkits

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.nvidia_packages import observe_nvidia_packages
@@ -21,8 +20,7 @@ PARAMETERS = "/proc/driver/nvidia/params"
 ADMIN_ONLY = re.compile(r"^RmProfilingAdminOnly: (\d)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Installed packages as (name, version). `counters`: "root", "everybody", or "" when no driver is loaded."""
 
     packages: tuple[tuple[str, str], ...]

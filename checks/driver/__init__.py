@@ -5,8 +5,7 @@ What the checks of this area share. They read files only and need no NVML; gpu.r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Outcome, not_applicable, unknown
 from agent.machine.driver import DriverModule, DriverState, inspect_module, observe_driver
@@ -29,8 +28,7 @@ VENDOR = ("Update the system the vendor's way (DGX Dashboard, or apt full-upgrad
 REBOOT = ("Wait for running jobs to end.", "Reboot.")
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(NamedTuple):
     """The cards and the driver; `driver` is None where `why` says why there is none to look at."""
 
     cards: tuple[PciGpu, ...]
@@ -60,7 +58,7 @@ def with_signatures(machine: Machine, driver: DriverState, trust: Trust) -> Driv
     def inspected(module: DriverModule | None) -> DriverModule | None:
         return inspect_module(machine, module) if module else None
 
-    return replace(driver, running=inspected(driver.running), next=inspected(driver.next))
+    return driver._replace(running=inspected(driver.running), next=inspected(driver.next))
 
 
 def proven_signer(driver: DriverState) -> tuple[str | None, ...]:

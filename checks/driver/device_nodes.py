@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, passed, unknown, warned
 from agent.model.errors import Missing
@@ -20,8 +19,7 @@ PARAMETERS = "/proc/driver/nvidia/params"
 HELPER = "/usr/bin/nvidia-modprobe"  # setuid root: makes what is missing when a program first asks
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Permission bits by node; `wanted_mode` is the driver's own setting; `helper`: missing ones come by themselves."""
 
     site: Site

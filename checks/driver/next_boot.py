@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, passed, unknown, warned
 from agent.machine.driver import DriverState, has_module
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What decides the next boot. `nouveau_there`: that kernel has nouveau. `initrds`: of this and the next kernel."""
 
     site: Site
@@ -47,7 +45,7 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     trust = observe_trust(machine)
     running, following = site.driver.running_kernel, site.driver.next_kernel
     return Seen(
-        replace(site, driver=with_signatures(machine, site.driver, trust)), trust,
+        site._replace(driver=with_signatures(machine, site.driver, trust)), trust,
         has_module(machine, following, "nouveau"),
         blocking(observe_lines(machine, "nouveau"), "nouveau"), blocking(observe_lines(machine, "nvidia"), "nvidia"),
         (find_initrd(machine, running), find_initrd(machine, following)))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
 from agent.machine.secure_boot import KEYS, UNASKED, Trust, observe_trust
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The modules on disk and what the kernel asks of their signature."""
 
     site: Site
@@ -30,7 +28,7 @@ def observe(machine: Machine, profile: ResolvedProfile) -> Seen:
     if site.driver is None:
         return Seen(site)
     trust = observe_trust(machine)
-    return Seen(replace(site, driver=with_signatures(machine, site.driver, trust)), trust)
+    return Seen(site._replace(driver=with_signatures(machine, site.driver, trust)), trust)
 
 
 def judge(seen: Seen, profile: ResolvedProfile) -> list[Outcome]:

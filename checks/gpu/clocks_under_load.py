@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.check import Check, Level, Outcome, failed, not_applicable, passed, unknown, warned
 from agent.machine.gpu import observe_cards
@@ -22,8 +21,7 @@ TRUST_BELOW_PERCENT = 10
 BENIGN = 0x2 | 0x4  # somebody's setting, and the power limit
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The cards at first, and under load; None when none could be loaded."""
 
     cards: Cards

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
 from agent.machine.pci import observe_gpus
@@ -19,8 +18,7 @@ UNIT = "nvidia-fabricmanager.service"
 NOT_NEEDED = "There is no NVSwitch on this machine: its GPUs need no fabric manager."
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """`why` says why nothing was looked at. `package` is the installed version, empty when it is not installed."""
 
     why: str = ""

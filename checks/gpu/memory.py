@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, passed, unknown, warned
 from agent.machine.gpu import gpu_memory, observe_cards
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 WARN_FREE, FAIL_FREE = 0.05, 0.02  # share of unified memory: below, the whole machine is in danger
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The cards and, by index, what memory each has."""
 
     cards: Cards

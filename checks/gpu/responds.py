@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
 from agent.machine.driver import DriverState, observe_driver
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 NOT_READY = 27
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The cards; when NVML did not come up also the driver's parts (None: not looked at) and the container kind."""
 
     cards: Cards

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, warned
 from agent.machine.pci import observe_gpus
@@ -27,8 +26,7 @@ CLEARED = re.compile(r"to 0x0+\b|\(None\)\s*$")  # when the recovery is done
 ASKED = re.compile(r"\(([^()]+)\)\s*$")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The events since `since_s` (seconds since the epoch) and the cards they may belong to."""
 
     cards: tuple[PciGpu, ...]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Level, Outcome, failed, not_applicable, passed, unknown, warned
 from agent.images.catalogue import load_catalogue
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The host's CPU (docker's word), the images, who uses which, and what to run instead, by image id.
 
     An image without a tag counts only while a container runs it.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Level, Outcome, failed, not_applicable, passed, unknown
 from agent.machine.docker import engine_runs
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(NamedTuple):
     """A word of the profile: the image it means and the folder it is made from, or why it means none."""
 
     word: str
@@ -27,8 +25,7 @@ class Want:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What is wanted and what is here."""
 
     runs: bool

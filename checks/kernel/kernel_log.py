@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Level, Outcome, failed, not_applicable, passed, warned
 from agent.machine.journal import KernelMessage, observe_kernel_log
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """A kind of trouble. `grave` ones fail, the others warn."""
 
     name: str
@@ -94,8 +92,7 @@ BENIGN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The messages that match a pattern, by its name, and where they were read."""
 
     source: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, not_applicable, passed, warned
 from agent.machine.kernels import observe_kernels
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Kernel releases: the one running, and those with an image in /boot."""
 
     running: str

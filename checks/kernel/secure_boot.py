@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, not_applicable, passed, unknown
 from agent.machine.secure_boot import FOLDER, GUID, observe_variable
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """`secure_boot`, `setup_mode`: the variables' last byte, None when the firmware has no such variable."""
 
     efi: bool

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.sysctl import Setting, normalise, observe_boot_settings, proc_path
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 LAST = "zz-firstlight.conf"  # what the role answers a later file with
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """`winners`: the assignment that decides each key at boot. `floors`: what floor keys are now (None:
     absent).
     """

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, not_applicable, passed, warned
 from agent.machine.systemd import find_container
@@ -26,8 +25,7 @@ DAMAGE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The taint mask of the kernel."""
 
     mask: int

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.mounts import (
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The mounted local filesystems that fstab wants writable, and its line for each mount point."""
 
     mounts: tuple[Mount, ...]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, not_applicable, passed, warned
 from agent.machine.mounts import observe_mounts
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 ROOT = "/sys/fs/cgroup"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Filesystem types mounted at and under /sys/fs/cgroup, and the controllers of the unified tree."""
 
     types: tuple[str, ...]

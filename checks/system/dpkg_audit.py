@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.apt import STATUS_FILE, UPDATES_FOLDER, Package, observe_interrupted, observe_packages
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 SOUND = frozenset({"installed", "config-files", "not-installed"})
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Packages in no sound state, and journal files of an interrupted dpkg."""
 
     broken: tuple[Package, ...]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.limits import LimitLine, login_limit, observe_login_limits
@@ -19,8 +18,7 @@ SERVICES = ("login", "sshd", "su", COMMON)
 DOMAINS = ("*", "root")  # PAM never applies `*` to root
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The lines PAM reads, and the PAM services that are configured: name → whether pam_limits is in them."""
 
     lines: tuple[LimitLine, ...]

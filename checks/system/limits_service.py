@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.systemd import Properties, observe_manager, observe_manager_files, parse_limit
@@ -18,8 +17,7 @@ HARD, SOFT, LOCKED = "DefaultLimitNOFILE", "DefaultLimitNOFILESoft", "DefaultLim
 MANAGERS = {"system": "services", "user": "services of users"}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The system manager's limits in force, and what the files say by manager: those will hold after a boot."""
 
     live: Properties

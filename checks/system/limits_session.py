@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Level, Outcome, failed, not_applicable, passed
 from agent.machine.limits import SESSION_ARGV, login_limit, observe_login_limits, observe_open_files
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Soft and hard open files of a fresh session (None = unlimited).
 
     `ceiling`: the most PID 1 may have. `promised`: the limits files give what the profile wants.

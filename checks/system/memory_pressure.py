@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, passed, warned
 from agent.model.errors import Missing, Unobservable
@@ -20,8 +19,7 @@ WARN_AVAILABLE, FAIL_AVAILABLE = 0.05, 0.02  # share of all memory
 WARN_STALL_PERCENT = 10.0  # of the last minute in which no task could go on
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Bytes of memory, and `full avg60` in percent (None where the kernel keeps no pressure figures)."""
 
     total_bytes: int

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, unknown
 from agent.machine.systemd import Properties, observe_units
@@ -26,8 +25,7 @@ PROVIDER = f"{GRAFANA}/provisioning/dashboards/firstlight.yml"
 DCGM = "firstlight-dcgm-exporter"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Units and command lines by service; the role's files (None: absent) and what the shipped ones must say."""
 
     units: dict[str, Properties]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed
 from agent.machine.systemd import (
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from agent.model.resolved import ResolvedProfile
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """`live`: systemd's properties; `written`: [Slice] values of the unit's files; `paths`: those files."""
 
     live: Properties

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, warned
 from agent.machine.mounts import FSTAB, FstabEntry, Swap, observe_fstab, observe_swaps
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 ENOUGH = 0.9  # an adopted area a little smaller than the rule's size is left as it is
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """Active swap areas (compressed memory is none) and the swap lines of fstab."""
 
     active: tuple[Swap, ...]

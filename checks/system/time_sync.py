@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.check import Check, Outcome, failed, not_applicable, passed, warned
 from agent.machine.systemd import Properties, find_container, observe_units
@@ -18,8 +17,7 @@ STAMP = "/run/systemd/timesync/synchronized"
 PATIENCE_S = 900.0  # after boot, before a clock nobody has set yet is worth a warning
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """The time services that exist; `synchronised` None = this service does not say."""
 
     services: dict[str, Properties]

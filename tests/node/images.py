@@ -7,6 +7,7 @@ The host's apt and certificate settings are copied into the roots, never into th
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -52,16 +53,23 @@ def image_key(suite: str, *more: str) -> str:
 
 
 def made_once(place: Path, make: object) -> Path:
-    """Return `place`, made by `make(scratch)` when absent; older versions (same name before the last -) go."""
+    """Return `place`, made by `make(scratch)` when absent; older versions (same name before the last -) go.
+
+    Two runs of tests that want it at the same time: the second waits for the first.
+    """
     if place.exists():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
-    for old in place.parent.glob(place.name.rsplit("-", 1)[0] + "-*"):
-        shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
-    scratch = place.with_name("new-" + place.name)
-    shutil.rmtree(scratch, ignore_errors=True)
-    make(scratch)  # type: ignore[operator]
-    scratch.rename(place)
+    with (place.parent / f"lock.{place.name}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if place.exists():
+            return place
+        for old in place.parent.glob(place.name.rsplit("-", 1)[0] + "-*"):
+            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
+        scratch = place.with_name("new-" + place.name)
+        shutil.rmtree(scratch, ignore_errors=True)
+        make(scratch)  # type: ignore[operator]
+        scratch.rename(place)
     return place
 
 
