@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import image_progress, options
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pull = actions.add_parser("pull", help="verify, then pull (default: what the profile wants)")
     pull.add_argument("--dry-run", action="store_true", help="say what would be pulled")
     pull.add_argument("--renew", action="store_true", help="take what a tag means now, not the digest first seen here")
+    pull.add_argument("--tell", metavar="FILE", help="keep how far it is in this file, for a program that waits")
     pull.add_argument("--anyway", action="store_true", help="also what does not fit this machine's card or driver")
     for action in (verify, pull):
         action.add_argument("wants", nargs="*", metavar="IMAGE", help="purpose, name of the catalogue, or reference")
@@ -96,7 +98,7 @@ def _code(found: Sequence[Verified]) -> int:
 def _pull(args: argparse.Namespace, shelf: Shelf) -> int:
     wanted = shelf.wanted(args.wants or shelf.section.pull)
     verifier = shelf.verifier(layers=True, hold=not args.renew)
-    line = image_progress.Line()
+    line = image_progress.Line(Path(args.tell) if args.tell else None)
     puller = shelf.puller(verifier, line.on_progress)
     rows: list[dict[str, Any]] = []
     for verified in verifier.verify_all(wanted):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class RunView:
     """A run as far as its journal tells it. `lines` is its log; `run` is set once it has ended.
 
-    `alive`: its process runs. A run that neither ended nor lives was interrupted.
+    `far`: how far the task says it is. `alive`: its process runs. A run that neither ended nor lives was interrupted.
     """
 
     id: str
@@ -29,6 +29,7 @@ class RunView:
     roles: tuple[str, ...] = ()
     role: str = ""
     task: str = ""
+    far: str = ""
     steps: int = 0
     changes: tuple[Change, ...] = ()
     lines: tuple[str, ...] = ()
@@ -100,8 +101,10 @@ class Follower:
             self._view = replace(view, roles=tuple(run["roles"]), started=run["started"])
         elif kind == "step":
             text = f"{line['role'] or 'play'}: {line['task']}"
-            self._view = replace(view, role=line["role"] or view.role, task=line["task"], steps=view.steps + 1,
+            self._view = replace(view, role=line["role"] or view.role, task=line["task"], far="", steps=view.steps + 1,
                                  lines=(*view.lines, text))
+        elif kind == "far":
+            self._view = replace(view, far=str(line["text"]))
         elif kind == "change":
             change = Change(**line["change"])
             self._view = replace(view, changes=(*view.changes, change),

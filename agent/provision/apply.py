@@ -63,7 +63,10 @@ def _journalled(job: Job, on_step: Callable[[Step], None], say: Callable[[str], 
     journal = Journal(places.runs, run)
 
     def step(now: Step) -> None:
-        journal.note("step", role=now.role, task=now.task)
+        if now.far:
+            journal.note("far", text=now.far)
+        else:
+            journal.note("step", role=now.role, task=now.task)
         on_step(now)
 
     def change(made: Change) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.model.plan import Change, Refusal
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 GO_ON = "Go on after a role that did not finish"
 ARGUMENT_CHECK = "Validating arguments against arg spec"
 NEEDS_ROOT = "needs root to look"
+FAR = "firstlight_far"  # an event of ours: how far the task is that runs
 _NO_PERMISSION = re.compile(
     r"permission denied|not permitted|\[errno 1\b|\[errno 13\b|must be root|are you root|requires? root|"
     r"need(s|ed)? (to be )?root|superuser|access denied", re.IGNORECASE)
@@ -22,12 +23,13 @@ _NO_PERMISSION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The task that has just started, in role `number` of `count`; a handler belongs to its role."""
+    """The task that runs, in role `number` of `count`; a handler belongs to its role. `far`: how far it says it is."""
 
     role: str
     task: str
     number: int
     count: int
+    far: str = ""
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Record:
     finished: bool = False
     _troubles: list[_Trouble] = field(default_factory=list)
     _looping: str = ""
+    _step: Step | None = None
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take one event of ansible-runner."""
@@ -76,6 +79,8 @@ class Record:
             self._ended_failed(data)
         elif kind == "playbook_on_stats":
             self._stats(data)
+        elif kind == FAR and self._step is not None:
+            self.on_step(replace(self._step, far=str(data["text"])))
 
     @property
     def failure(self) -> str:
@@ -87,7 +92,8 @@ class Record:
         if task == GO_ON or task.startswith(ARGUMENT_CHECK):
             return
         number = self.roles.index(role) + 1 if role in self.roles else 0
-        self.on_step(Step(role, task, number, len(self.roles)))
+        self._step = Step(role, task, number, len(self.roles))
+        self.on_step(self._step)
 
     def _ended_ok(self, event: Mapping[str, Any], data: Mapping[str, Any]) -> None:
         if data.get("task") == GO_ON:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PACKAGE_TOOLS = frozenset({"apt-get", "apt", "dpkg", "dpkg-deb", "dpkg-preconfigu", "debconf", "frontend"})
 POLL_S = 0.2
 WAIT_S = 900.0
+SOON_S, GONE_WITHIN_S = 0.02, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +67,22 @@ def settle(run_id: str, say: Callable[[str], None], *, wait_s: float = WAIT_S) -
 
 
 def stop_at_once(run_id: str) -> None:
-    """End the modules of a run, except where a package tool works: cutting dpkg in two would cost more."""
+    """End the modules of a run, except where a package tool works: cutting dpkg in two would cost more.
+
+    Returns when they are gone, or after GONE_WITHIN_S, so that nobody else finds one that still writes.
+    """
     seen = marked(run_id)
     spared = {process.pid for process in seen.values() if process.name in PACKAGE_TOOLS}
     for pid in tuple(spared):
         while (parent := seen[pid].parent) in seen:
             spared.add(parent)
             pid = parent
-    for process in seen.values():
-        if process.pid not in spared and _under_worker(process, seen):
-            _signal(process.pid, signal.SIGTERM)
+    ended = {process.pid for process in seen.values() if process.pid not in spared and _under_worker(process, seen)}
+    for pid in ended:
+        _signal(pid, signal.SIGTERM)
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while not ended.isdisjoint(marked(run_id)) and time.monotonic() < deadline:
+        time.sleep(SOON_S)
 
 
 def _in_flight(run_id: str) -> list[str]:

@@ -14,11 +14,13 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.model.errors import ProvisionError
+from agent.provision.events import FAR
 from agent.provision.places import make_private
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ MARK = "FIRSTLIGHT_RUN"
 SYSTEM_PYTHON = "/usr/bin/python3"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CANCEL_POLL_S = 0.25
+FAR_EVERY_S, FAR_LIMIT_BYTES = 1.0, 200
 FROM_RUNNER = ("AWX_ISOLATED_DATA_DIR", "ANSIBLE_CALLBACK_PLUGINS", "ANSIBLE_STDOUT_CALLBACK",
                "ANSIBLE_RETRY_FILES_ENABLED", "RUNNER_OMIT_EVENTS", "RUNNER_ONLY_FAILED_EVENTS")
 
@@ -82,7 +85,7 @@ def environment(private: Path, call: Invocation) -> dict[str, str]:
     return {
         "PATH": PATH, "HOME": str(private), "TMPDIR": tempfile.gettempdir(), "TERM": "dumb",
         "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive",
-        MARK: call.run_id, "FIRSTLIGHT_STOP": str(private / "stop"),
+        MARK: call.run_id, "FIRSTLIGHT_STOP": str(private / "stop"), "FIRSTLIGHT_FAR": str(private / "far"),
         "MAX_EVENT_RES": str(16 << 20),
         "ANSIBLE_CONFIG": str(private / "ansible.cfg"), "ANSIBLE_HOME": str(private),
         "ANSIBLE_LOCAL_TEMP": str(private / "tmp"), "ANSIBLE_REMOTE_TEMP": str(private / "tmp"),
@@ -104,8 +107,16 @@ def _run(call: Invocation, private: Path, on_event: Callable[[Mapping[str, Any]]
 
     config = _configure(call, private)
     pump = _Pump(on_event, stop)
+    far = _Far(private / "far")
+
+    def look() -> bool:
+        """Called by ansible-runner every CANCEL_POLL_S; True ends the run."""
+        if text := far.news():
+            pump.put({"event": FAR, "event_data": {"text": text}})
+        return stop.at_once
+
     try:
-        _, code = Runner(config, event_handler=pump.put, cancel_callback=lambda: stop.at_once).run()
+        _, code = Runner(config, event_handler=pump.put, cancel_callback=look).run()
     except AnsibleRunnerException as error:
         raise ProvisionError(f"ansible-runner: {error}") from error
     finally:
@@ -162,6 +173,29 @@ def _remove(folder: Path) -> None:
             shutil.rmtree(folder)
             return
     shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Far:
+    """The file in which the module at work says how far it is, in one line (FIRSTLIGHT_FAR)."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._text, self._asked = file, "", 0.0
+
+    def news(self) -> str:
+        """Return the line when it is another one than last time, at most once in FAR_EVERY_S."""
+        now = time.monotonic()
+        if now - self._asked < FAR_EVERY_S:
+            return ""
+        self._asked = now
+        try:
+            with self._file.open("rb") as stream:
+                text = stream.read(FAR_LIMIT_BYTES).decode(errors="replace").strip()
+        except OSError:
+            return ""
+        if text == self._text:
+            return ""
+        self._text = text
+        return text
 
 
 class _Pump:

@@ -41,6 +41,8 @@ def ask(asked, check_mode):
     argv = [asked["program"], "images", "pull", *asked["names"], "-o", "json",
             "--credentials", asked["credentials"], *(["--dry-run"] if check_mode else [])]
     environment = dict(os.environ)
+    if "FIRSTLIGHT_FAR" in environment:
+        argv += ["--tell", environment["FIRSTLIGHT_FAR"]]
     if asked["systemd_credentials"]:
         environment["CREDENTIALS_DIRECTORY"] = asked["systemd_credentials"]
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -123,6 +125,30 @@ def test_a_slow_connection_takes_its_time_and_succeeds(
         code, [row] = firstlight("pull", f"127.0.0.1:{proxy.port}/bed/slow:1")
         assert (code, row["outcome"], row["attempts"]) == (0, "pulled", 1), row
         assert time.monotonic() - begun > 2
+
+
+def test_who_waits_for_a_slow_pull_is_told_the_bytes(
+    stock: Stock, clean_engine: Engine, firstlight: Firstlight, tmp_path: Path, cpu: str
+) -> None:
+    stock.registry.push_image("bed/told", "1", cpu, bytes_more=600_000)
+    told: set[str] = set()
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            if (tmp_path / "far").exists():
+                told.add((tmp_path / "far").read_text())
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    with running_proxy(stock.registry.port, rate=200_000) as proxy:
+        reference = f"127.0.0.1:{proxy.port}/bed/told:1"
+        code, _ = firstlight("pull", reference, "--tell", str(tmp_path / "far"))
+    over.set()
+    looker.join()
+    assert code == 0
+    assert len(told - {""}) > 1
+    assert all(re.fullmatch(rf"{reference}: [\d.]+ [kMG]?B of [\d.]+ [kMG]?B", line) for line in told - {""}), told
 
 
 def test_a_dying_connection_is_resumed_not_begun_again(

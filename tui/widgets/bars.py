@@ -67,7 +67,7 @@ class Statusbar(Static):
         run, work = state.run, state.work
         if run is not None and run.alive and run.run is None:
             return Content.assemble(("apply runs ", "$text-warning bold"), f"{bar(run.share, 10)} ",
-                                    f"{run.role}: {visible(run.task)}", ("  l: look at it", "$text-muted"))
+                                    f"{run.role}: {visible(run.far or run.task)}", ("  l: look at it", "$text-muted"))
         if work is not None:
             count = f"{work.done}/{work.total} " if work.total else ""
             drawn = bar(work.done / work.total, 10) + " " if work.total else ""

@@ -40,6 +40,17 @@ def test_a_terminal_shows_bytes_and_keeps_what_went_wrong(monkeypatch, capsys) -
     assert said.endswith("\x1b[2K")
 
 
+def test_who_waits_finds_the_same_line_in_its_file(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(image_progress, "EVERY_S", 0.0)
+    progress = Progress({"1" * 12: 1_500_000_000})
+    line = image_progress.Line(tmp_path / "far")
+    progress.take({"id": "1" * 12, "status": "Downloading", "progressDetail": {"current": 600_000_000}})
+    line.on_progress(NAME, progress, "")
+    assert (tmp_path / "far").read_text() == "quay.io/a/b:1: 600.0 MB of 1.5 GB"
+    gone = image_progress.Line(tmp_path / "nowhere" / "far")
+    gone.on_progress(NAME, progress, "")
+
+
 def test_a_log_gets_only_what_went_wrong(monkeypatch, capsys) -> None:
     said = shown(monkeypatch, capsys, terminal=False)
     assert "of 1.5 GB" not in said

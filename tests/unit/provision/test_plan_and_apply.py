@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.desk.runs import Follower
 from agent.model.errors import StateError, UsageError
 from agent.model.plan import Outcome
 from agent.provision.apply import apply
@@ -81,6 +82,22 @@ def test_no_file_of_a_run_holds_the_callers_environment_while_it_runs(
     assert len(result.changes) == 1
     assert json.loads(seen["command"])["env"]["PATH"].startswith("/usr/local/sbin")
     assert not [name for name, text in seen.items() if b"s3cr3t-of-the-caller" in text]
+
+
+def test_a_task_says_how_far_it_is_while_it_runs(job: Callable[..., Job], places: Places) -> None:
+    steps: list[Step] = []
+    seen: list[str] = []
+
+    def step(now: Step) -> None:
+        steps.append(now)
+        seen.append(Follower(next(places.runs.iterdir())).look().far)
+
+    made = apply(job("beta", "gamma", beta="tells"), places=places, on_step=step)
+    assert made.outcome is Outcome.DONE, made.failure
+    assert [now.far for now in steps if now.task == "Do what it is told"] == [
+        "", "1.0 GB of 2.0 GB", "2.0 GB of 2.0 GB"]
+    assert (steps[-1].role, steps[-1].far) == ("gamma", "")
+    assert seen == [now.far for now in steps], "who looks from outside sees the same"
 
 
 def test_a_role_that_fails_or_refuses_is_named_and_the_others_go_on(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.ansible_modules import load_module
+
+if TYPE_CHECKING:
+    import pytest
 
 image_set = load_module("image_set")
 GOOD = {"reference": "a/b:1", "outcome": "pulled", "digest": "sha256:1", "error": "", "hint": ""}
@@ -47,6 +51,12 @@ def test_the_program_is_asked_by_argv_and_check_mode_pulls_nothing(tmp_path: Pat
     assert words == ["images", "pull", "cuda", "a/b:1", "-o", "json", "--credentials", "/etc/x", "--dry-run", "/run/c"]
     image_set.ask(asked, False)
     assert "--dry-run" not in (tmp_path / "asked").read_text()
+
+
+def test_the_program_is_told_where_to_say_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_FAR", "/run/far")
+    image_set.ask(program(tmp_path, envelope([GOOD])), False)
+    assert "--tell /run/far" in (tmp_path / "asked").read_text()
 
 
 def test_an_error_of_the_program_is_passed_on(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""A module for tests: makes two named changes, refuses, fails, is denied, or takes its time."""
+"""A module for tests: makes two named changes, refuses, fails, is denied, takes its time, or tells how far it is."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def main():
         with open(os.path.join(folder, "slow-began"), "w") as stream:
             stream.write(str(os.getpid()))
         time.sleep(float(os.environ.get("TRIAL_S", "2.5")))
+    if mode == "tells" and not module.check_mode:
+        for far in ("1.0 GB of 2.0 GB", "2.0 GB of 2.0 GB"):
+            with open(os.environ["FIRSTLIGHT_FAR"], "w") as stream:
+                stream.write(far)
+            time.sleep(2)
     path = os.path.join(folder, "trial")
     if os.path.exists(path):
         module.exit_json(changed=False, changes=[])
