@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,8 @@ from agent.desk.runs import Follower, RunView
 from agent.model.plan import Outcome, Run
 from tests.tui.driving import Remembering, leave, settled, until
 from tui.app import FirstlightApp
+from tui.state import State
+from tui.widgets.bars import Statusbar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,3 +95,11 @@ def test_after_an_apply_of_everything_everything_is_looked_at_as_before() -> Non
     everything = desk.look().roles
     desk.outcome = Outcome.REFUSED
     assert looked_at(desk, everything) == ("quick", [], "report")
+
+
+def test_the_last_line_says_how_far_a_pull_is() -> None:
+    desk = Ending("server")
+    run = RunView("1", roles=("docker", "images"), role="images", task="Pull the images that the profile wants")
+    assert "images: Pull the images" in Statusbar._text(State(run=run), desk).plain
+    run = replace(run, far="quay.io/a/b:1: 600.0 MB of 1.5 GB")
+    assert "images: quay.io/a/b:1: 600.0 MB of 1.5 GB" in Statusbar._text(State(run=run), desk).plain
