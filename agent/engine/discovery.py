@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -23,14 +23,12 @@ _ROLE = re.compile(rb'^    remedy=Remedy\(role="(\w+)"', re.MULTILINE)
 def find_check_modules(package: ModuleType) -> dict[str, str]:
     """Return the module name of every check by id, sorted by id; modules starting with `_` are no checks."""
     found = {}
-    for area in pkgutil.iter_modules(package.__path__):
-        if not area.ispkg:
-            continue
-        folders = [f"{folder}/{area.name}" for folder in package.__path__]
-        for module in pkgutil.iter_modules(folders):
-            if not module.ispkg and not module.name.startswith("_"):
-                check_id = f"{area.name}.{module.name}".replace("_", "-")
-                found[check_id] = f"{package.__name__}.{area.name}.{module.name}"
+    for folder in package.__path__:
+        for area in (entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("_")):
+            for file in os.listdir(f"{folder}/{area}"):  # noqa: PTH208 - pathlib and pkgutil take ten times as long
+                name, _, ending = file.partition(".")
+                if ending in ("py", "pyc") and not name.startswith("_"):
+                    found[f"{area}.{name}".replace("_", "-")] = f"{package.__name__}.{area}.{name}"
     return dict(sorted(found.items()))
 
 

@@ -79,8 +79,12 @@ def observe_interrupted(machine: Machine) -> tuple[str, ...]:
 
 
 def settings_argv() -> tuple[str, ...]:
-    """Return the command that prints the settings of apt that a profile makes, `KEY VALUE` a line."""
-    return ("apt-config", "dump", "--no-empty", "--format", "%f %v%n", LOCK_TIMEOUT, BLACKLIST)
+    """Return the command that prints the settings of apt that a profile makes, `KEY VALUE` a line.
+
+    Told which architectures there are, it does not start dpkg to ask: half its time, and no setting of these.
+    """
+    return ("apt-config", "dump", "--no-empty", "--format", "%f %v%n", "-o", "APT::Architectures=all",
+            LOCK_TIMEOUT, BLACKLIST)
 
 
 def observe_settings(machine: Machine) -> dict[str, tuple[str, ...]]:
