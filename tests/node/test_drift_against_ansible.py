@@ -88,10 +88,10 @@ def measured(node: Node, argv: tuple[str, ...], times: int) -> dict[str, float]:
 
 def test_drift_is_much_faster_than_check_mode(fresh: Node) -> None:
     """All roles that can be on a node are; both commands as a whole, in turn, on one node in one run."""
-    both = [(measured(fresh, LOOK, 5), measured(fresh, (FIRSTLIGHT, "plan"), 1)) for _ in range(3)]
+    pairs = [(measured(fresh, LOOK, 5), measured(fresh, (FIRSTLIGHT, "plan"), 1)) for _ in range(5)]
     ratios = {}
     for what in ("wall_s", "cpu_s"):
-        drift, ansible = (statistics.median(run[number][what] for run in both) for number in (0, 1))
-        ratios[what] = ansible / drift
+        drift, ansible = (statistics.median(pair[number][what] for pair in pairs) for number in (0, 1))
+        ratios[what] = statistics.median(plan[what] / look[what] for look, plan in pairs)
         print(f"{what}: drift {drift:.3f}, ansible-playbook --check {ansible:.2f}: {ratios[what]:.0f} times")
-    assert ratios["cpu_s"] >= MUCH
+    assert min(ratios.values()) >= MUCH
