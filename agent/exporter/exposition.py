@@ -28,6 +28,7 @@ _EOF = b"# EOF\n"
 _KEPT_S = 600.0  # a format nobody asked for so long is not rendered in advance
 _FAST = 1
 READINGS, APART_S = 10, 0.001
+CLOCK_SET_S = 0.01  # the wall clock was set, or has run away from the other by so much
 SCRAPES = "firstlight_scrapes_total"
 
 
@@ -77,6 +78,7 @@ class Exposition:
         self._counter = itertools.count(1)
         self._scrapes = 0
         self._stale = False
+        self._offset = 0.0
 
     def tell(self, facts: Facts) -> None:
         """Take new facts; a sample is looked up in the sampler. Renders only when something changed."""
@@ -89,7 +91,7 @@ class Exposition:
         with self._lock:
             now = time.monotonic()
             asked = {way: when for way, when in list(self._asked.items()) if now - when < _KEPT_S}
-            gathered, instant = self.gather_settled(), this_instant()
+            gathered, instant = self.gather_settled(), self._instant()
             ages = self.gather_ages(instant)
             self._rendered = {way: _render(gathered, ages, instant.monotonic, *way) for way in asked}
             self._asked = asked
@@ -102,11 +104,19 @@ class Exposition:
         found = self._rendered.get(way)
         if found is None:
             with self._lock:
-                gathered, instant = self.gather_settled(), this_instant()
+                gathered, instant = self.gather_settled(), self._instant()
                 found = _render(gathered, self.gather_ages(instant), instant.monotonic, *way)
                 self._rendered[way] = found
         ages = found.ages(time.monotonic(), self._scrapes) + (_EOF if form == OPENMETRICS else b"")
         return found.settled + (gzip.compress(ages, _FAST) if compressed else ages)
+
+    def _instant(self) -> Instant:
+        """Return now, on clocks that stay apart by the same: what lies between two readings would let ages go back."""
+        now = this_instant()
+        offset = now.epoch - now.monotonic
+        if abs(offset - self._offset) > CLOCK_SET_S:
+            self._offset = offset
+        return Instant(now.monotonic + self._offset, now.monotonic)
 
     def gather_settled(self) -> Gathering:
         """Return what changes only when data arrives."""

@@ -60,4 +60,4 @@ def add_ages(into: Gathering, facts: Facts, now: float) -> None:
     ages += [("firstlight_drift_age_seconds", drift.against, drift.finished) for drift in facts.drift]
     ages += [("firstlight_smoke_age_seconds", smoke.job, smoke.finished) for smoke in facts.smoke]
     for name, label, finished in ages:
-        into.add(name, round(max(0.0, now - finished), 3), label)
+        into.add(name, round(max(0.0, now - finished), 6), label)

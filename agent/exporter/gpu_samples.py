@@ -87,9 +87,9 @@ def _add_stale(into: Gathering, sample: Sample) -> None:
 
 def add_sample_ages(into: Gathering, sample: Sample, now: float) -> None:
     """Add how long ago (monotonic `now`) the cards were sampled and each last answered."""
-    into.add("firstlight_sample_age_seconds", round(max(0.0, now - sample.at), 3))
+    into.add("firstlight_sample_age_seconds", round(max(0.0, now - sample.at), 6))
     for card in sample.cards:
-        into.add("firstlight_gpu_answer_age_seconds", round(max(0.0, now - card.answered), 3), card.uuid)
+        into.add("firstlight_gpu_answer_age_seconds", round(max(0.0, now - card.answered), 6), card.uuid)
 
 
 def _add_card(into: Gathering, card: Card, view: GpuView | None) -> None:

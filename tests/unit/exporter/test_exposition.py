@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from agent.exporter.exposition import OPENMETRICS, TEXT, Exposition, accepts_gzip, negotiate
+from agent.exporter.exposition import OPENMETRICS, TEXT, Exposition, Instant, accepts_gzip, negotiate
 from agent.exporter.facts import Facts, with_report
 from agent.exporter.health import judge_health
 from agent.exporter.sampler import Sampler
@@ -138,3 +138,32 @@ def test_an_age_never_goes_back_however_long_rendering_takes(monkeypatch: pytest
     made.page(TEXT)
     seen = [age(pause_s) for pause_s in (0, 0.3, 0, 0.3, 0)]
     assert seen == sorted(seen)
+
+
+def test_an_age_never_goes_back_when_the_clocks_are_read_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = exposition(1)
+    apart = iter([0.0, 0.0009] * 8)  # what this_instant lets pass between its two readings
+
+    def read() -> Instant:
+        return Instant(time.time() - next(apart), time.monotonic())
+
+    monkeypatch.setattr("agent.exporter.exposition.this_instant", read)
+    made.page(TEXT)
+    seen = []
+    for _ in range(10):
+        made.refresh()
+        seen.append(float(re.findall(rb"^firstlight_check_age_seconds.* (\S+)$", made.page(TEXT), re.MULTILINE)[0]))
+    assert seen == sorted(seen)
+
+
+def test_a_clock_that_was_set_counts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = exposition(1)
+    ages = []
+    for ahead in (0.0, 100.0, 0.0):
+        monkeypatch.setattr("agent.exporter.exposition.this_instant",
+                            lambda ahead=ahead: Instant(time.time() + ahead, time.monotonic()))
+        made.page(TEXT)
+        made.refresh()
+        ages.append(float(re.findall(rb"^firstlight_check_age_seconds.* (\S+)$", made.page(TEXT), re.MULTILINE)[0]))
+    assert ages[1] - ages[0] == pytest.approx(100, abs=5)
+    assert ages[2] == pytest.approx(ages[0], abs=5)
