@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -23,12 +22,10 @@ _ROLE = re.compile(rb'^    remedy=Remedy\(role="(\w+)"', re.MULTILINE)
 def find_check_modules(package: ModuleType) -> dict[str, str]:
     """Return the module name of every check by id, sorted by id; modules starting with `_` are no checks."""
     found = {}
-    for folder in package.__path__:
-        for area in (entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("_")):
-            for file in os.listdir(f"{folder}/{area}"):  # noqa: PTH208 - pathlib and pkgutil take ten times as long
-                name, _, ending = file.partition(".")
-                if ending in ("py", "pyc") and not name.startswith("_"):
-                    found[f"{area}.{name}".replace("_", "-")] = f"{package.__name__}.{area}.{name}"
+    for file in (file for folder in package.__path__ for file in Path(folder).glob("[!_]*/[!_]*")):
+        if file.suffix in (".py", ".pyc"):
+            name = f"{file.parent.name}.{file.stem}"
+            found[name.replace("_", "-")] = f"{package.__name__}.{name}"
     return dict(sorted(found.items()))
 
 
