@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -52,23 +52,21 @@ def image_key(suite: str, *more: str) -> str:
     return key_of(suite, Path(__file__).read_text(), *dependencies(), *more)
 
 
-def made_once(place: Path, make: object) -> Path:
+def made_once(place: Path, make: Callable[[Path], None]) -> Path:
     """Return `place`, made by `make(scratch)` when absent; older versions (same name before the last -) go.
 
     Two runs of tests that want it at the same time: the second waits for the first.
     """
-    if place.exists():
-        return place
     place.parent.mkdir(parents=True, exist_ok=True)
-    with (place.parent / f"lock.{place.name}").open("w") as lock:
+    with (place.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if place.exists():
             return place
-        for old in place.parent.glob(place.name.rsplit("-", 1)[0] + "-*"):
-            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
         scratch = place.with_name("new-" + place.name)
-        shutil.rmtree(scratch, ignore_errors=True)
-        make(scratch)  # type: ignore[operator]
+        for old in (*place.parent.glob(place.name.rsplit("-", 1)[0] + "-*"), scratch):
+            if old.exists():
+                shutil.rmtree(old)
+        make(scratch)
         scratch.rename(place)
     return place
 

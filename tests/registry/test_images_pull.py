@@ -146,9 +146,10 @@ def test_who_waits_for_a_slow_pull_is_told_the_bytes(
         code, _ = firstlight("pull", reference, "--tell", str(tmp_path / "far"))
     over.set()
     looker.join()
+    told.discard("")  # looked at between truncating and writing
     assert code == 0
-    assert len(told - {""}) > 1
-    assert all(re.fullmatch(rf"{reference}: [\d.]+ [kMG]?B of [\d.]+ [kMG]?B", line) for line in told - {""}), told
+    assert len(told) > 1
+    assert all(re.fullmatch(rf"{reference}: [\d.]+ [kMG]?B of [\d.]+ [kMG]?B", line) for line in told), told
 
 
 def test_a_dying_connection_is_resumed_not_begun_again(

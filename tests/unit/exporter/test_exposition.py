@@ -126,14 +126,19 @@ def test_a_sampler_that_stopped_is_ill(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no sample in time" in health.lines[2]
 
 
+def renewed_age(made: Exposition) -> float:
+    """Render anew and return the age of the first check on the page."""
+    made.refresh()
+    return float(re.findall(rb"^firstlight_check_age_seconds.* (\S+)$", made.page(TEXT), re.MULTILINE)[0])
+
+
 def test_an_age_never_goes_back_however_long_rendering_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     made, _ = exposition(1)
     settle = made.gather_settled
 
     def age(pause_s: float) -> float:
         monkeypatch.setattr(made, "gather_settled", lambda: (time.sleep(pause_s), settle())[1])
-        made.refresh()
-        return float(re.findall(rb"^firstlight_check_age_seconds.* (\S+)$", made.page(TEXT), re.MULTILINE)[0])
+        return renewed_age(made)
 
     made.page(TEXT)
     seen = [age(pause_s) for pause_s in (0, 0.3, 0, 0.3, 0)]
@@ -149,10 +154,7 @@ def test_an_age_never_goes_back_when_the_clocks_are_read_apart(monkeypatch: pyte
 
     monkeypatch.setattr("agent.exporter.exposition.this_instant", read)
     made.page(TEXT)
-    seen = []
-    for _ in range(10):
-        made.refresh()
-        seen.append(float(re.findall(rb"^firstlight_check_age_seconds.* (\S+)$", made.page(TEXT), re.MULTILINE)[0]))
+    seen = [renewed_age(made) for _ in range(10)]
     assert seen == sorted(seen)
 
 
@@ -163,7 +165,6 @@ def test_a_clock_that_was_set_counts_again(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr("agent.exporter.exposition.this_instant",
                             lambda ahead=ahead: Instant(time.time() + ahead, time.monotonic()))
         made.page(TEXT)
-        made.refresh()
-        ages.append(float(re.findall(rb"^firstlight_check_age_seconds.* (\S+)$", made.page(TEXT), re.MULTILINE)[0]))
+        ages.append(renewed_age(made))
     assert ages[1] - ages[0] == pytest.approx(100, abs=5)
     assert ages[2] == pytest.approx(ages[0], abs=5)

@@ -197,9 +197,8 @@ def stand_in(words: list[str]) -> None:
         signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
     else:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    weights = (Path(words[1]) / "model.safetensors").read_bytes()  # in memory, as a server has them
+    _weights = (Path(words[1]) / "model.safetensors").read_bytes()  # held in memory, as a server holds them
     server.serve_forever()
-    print(len(weights))
 
 
 if __name__ == "__main__":
