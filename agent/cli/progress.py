@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from agent.provision.events import Step
 
 
-FAR_EVERY_S = 60.0  # where lines are kept
+LOGGED_EVERY_S = 60.0  # how far a task is, where lines are kept
 
 
 class Progress:
@@ -37,7 +37,7 @@ class Progress:
         now = time.monotonic()
         if self._terminal:
             self._write(f"\r\x1b[K{line[:shutil.get_terminal_size().columns - 1]}")
-        elif not step.far or now - self._written >= FAR_EVERY_S:
+        elif not step.far or now - self._written >= LOGGED_EVERY_S:
             self._written = now
             self._write(line + "\n")
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from agent.provision.places import Places
 
 
-
 def apply(job: Job, *, on_step: Callable[[Step], None] = lambda step: None,
           say: Callable[[str], None] = lambda text: None, stop: Stop | None = None,
           places: Places | None = None) -> Run:

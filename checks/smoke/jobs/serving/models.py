@@ -17,7 +17,7 @@ from typing import Any
 VOCABULARY, END = 320, 256  # ids below 256 are bytes
 FIRST, LAST = 33, 126  # the counter counts through printable ASCII
 POSITIONS = 2048
-# Wide, so that a token takes a CPU about ten milliseconds: what serves it, not what hands its tokens on, sets the pace.
+# Wide, so that a token takes a CPU some milliseconds: what serves it, not what hands its tokens on, sets the pace.
 COUNTER: dict[str, int] = {"hidden_size": 256, "intermediate_size": 16384, "num_hidden_layers": 2,
                            "num_attention_heads": 4, "num_key_value_heads": 4}
 # Layers of Llama 3 8B; their number makes the weight.
